@@ -154,9 +154,9 @@ export type ErrorCode =
  * over a limit, `503` nobody listens. It is a string for the rest: `"ENOBUFS"`, `"EPIPE"`, `"ABORT_ERR"`, `"ERR_…"`.
  */
 export declare class FabricError extends Error {
-  constructor(message: string, code: number | string, options?: { cause?: unknown })
+  constructor(message: string, code: number | string, options?: { cause?: unknown; data?: unknown })
   /** The form that programs written for Conat use. */
-  constructor(message: string, options: { code: number | string; cause?: unknown })
+  constructor(message: string, options: { code: number | string; cause?: unknown; data?: unknown })
   readonly code: ErrorCode | (number & {}) | (string & {})
   /**
    * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and are not
@@ -1082,6 +1082,13 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
   readonly dropped: number
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
   readonly emitter: EventEmitter<{ message: [message: Message<T>] }>
+  /**
+   * The messages as a stream of the platform, one for each that is read. To cancel it closes the subscription.
+   *
+   * @example
+   * await subscription.toWeb().pipeTo(sink)
+   */
+  toWeb(): ReadableStream<Message<T>>
   /** Ends it, as leaving a `for await` does. */
   return(): Promise<IteratorResult<Message<T>, undefined>>
   /** Ends it at once: unread messages, and those that are on their way, are dropped. */
@@ -1471,6 +1478,7 @@ export interface SocketEvents<
    * Answer with `respond`. What a handler throws, what its promise rejects with, and an `Error` that is passed to
    * `respond` are answers, too: the requester gets text, code and `data` (what JSON can hold in 16 KiB). A handler
    * that throws after its last answer throws as any other does; so does one whose requester is a socket of Conat.
+   * `handle` is shorter.
    */
   request: [message: Message<Asked[0], Asked[1]>]
   /** Everything written is acknowledged. */
@@ -1591,6 +1599,15 @@ declare abstract class ConatSocketBase<
    */
   requestMany(data?: Ask[0] | MessageData<Ask[0]>, options?: RequestManyOptions): Answers<Ask[1]>
   /**
+   * Has a function answer requests: what it returns or resolves with is the answer, what it throws an error answer, with
+   * text, code and `data` as `request` says. Of several functions and listeners the first answer counts. A socket of Conat
+   * is told of an error in the headers `error` and `code`.
+   *
+   * @example
+   * socket.handle(async question => await find(question))
+   */
+  handle(answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>): this
+  /**
    * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
    * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
    * open.
@@ -1678,7 +1695,7 @@ declare abstract class ConatSocketBase<
    * socket is lost, the stream is destroyed with the reason.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
-   * `Duplex.toWeb` makes Web Streams of it.
+   * `toWeb` makes streams of the platform.
    *
    * The stream is destroyed with `"EPIPE"` if the socket is closed already, with `"ERR_INVALID_ARG_TYPE"` by a message
    * that is not bytes if `objectMode` is `false`, and with `"ERR_STREAM_NULL_VALUES"` by a message `null` unless
@@ -1689,6 +1706,17 @@ declare abstract class ConatSocketBase<
    * await pipeline(createReadStream('big.bin'), socket.toDuplex({ objectMode: false }))
    */
   toDuplex(options?: SocketDuplexOptions): Duplex
+  /**
+   * Returns the socket as streams of the platform, of values. A value is acknowledged when the next one is read, so a slow
+   * reader slows down the writer, and nothing is read ahead. To close `writable` ends the socket; to cancel or abort either
+   * closes it. When the other side closes in order, `readable` ends behind the data; when the socket is lost, both fail with
+   * the reason. The data belongs to `readable` from then on.
+   *
+   * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already · `"ERR_UNSUPPORTED"` the socket renews itself
+   * @example
+   * await socket.toWeb().readable.pipeThrough(transform).pipeTo(sink)
+   */
+  toWeb(): { readable: ReadableStream<In>; writable: WritableStream<Out | MessageData<Out>> }
   /** As `end()`: throws if messages are left. */
   [Symbol.asyncDispose](): Promise<void>
   /** Keeps the process alive while it is open, again. */
@@ -1869,6 +1897,13 @@ export declare class ConatSocketServer<
   use(
     middleware: (socket: ServerSocket<In, Out, Ask, Asked>, next: (error?: unknown) => void) => unknown,
   ): this
+  /**
+   * Has a function answer the requests to each of its sockets, as `handle` of a socket does.
+   *
+   * @example
+   * listener.handle(question => answers[question])
+   */
+  handle(answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>): this
   /**
    * The sockets in a room, at all servers of the subject that have used rooms.
    *

@@ -28,6 +28,9 @@ async function chat(client: selvedge.Client): Promise<void> {
       void message.respond('me')
     })
   })
+  listener.handle((question, { signal }) => (question === 'who' && !signal.aborted ? ['ann'] : []))
+  // @ts-expect-error the answer is a list
+  listener.handle(() => 'me')
   const invited = await listener.request({ invite: 'ann' }, { race: true })
   const yes: boolean = invited.data
   // @ts-expect-error a server asks something else
@@ -40,6 +43,12 @@ async function chat(client: selvedge.Client): Promise<void> {
   for await (const [{ from, text }] of socket) if (from === 'ann') console.log(text.length, yes)
   const names: string[] = (await socket.request('who', { timeout: 500 })).data
   socket.on('request', async message => await message.respond(message.data.invite === names[0]))
+  socket.handle(async ({ invite }) => invite === 'ann')
+  const { readable, writable } = socket.toWeb()
+  for await (const { from, text } of readable) console.log(from.length, text.length)
+  await writable.getWriter().write({ text: 'hello' })
+  // @ts-expect-error a message of the chat has a text
+  await writable.getWriter().write('hello')
   // @ts-expect-error a message of the chat has a text
   socket.write('hello')
   // @ts-expect-error nor is it another type when it is encoded
@@ -94,6 +103,7 @@ async function messages(client: selvedge.Client): Promise<void> {
     // @ts-expect-error an order has no price
     data.price
   }
+  for await (const { data } of orders.toWeb()) console.log(data.items.length)
   await client.publish<Order>('orders.new', { id: 1, items: [] })
   // @ts-expect-error an order has items
   await client.publish<Order>('orders.new', { id: 1 })

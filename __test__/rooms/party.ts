@@ -31,8 +31,8 @@ export interface Options {
 
 export class Member implements RoomSocket {
   static #last = 0
-  readonly handle = ++Member.#last
-  readonly id = `m${this.handle}`
+  readonly engineHandle = ++Member.#last
+  readonly id = `m${this.engineHandle}`
   state: State = 'ready'
   ended = false
   isFull = false
@@ -187,7 +187,7 @@ export class Party implements Watcher {
     const meant = [...this.members].filter(
       member => !member.isFull && rooms.some(room => member.rooms.has(room)) && !isOut(member),
     )
-    return new Set(meant.map(({ handle }) => handle))
+    return new Set(meant.map(({ engineHandle }) => engineHandle))
   }
 
   /** Compares what a broadcast of another server does here with what is true. */

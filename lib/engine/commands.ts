@@ -17,7 +17,7 @@ const MAX_PENDING = 64 * 1024 * 1024
 /** A socket with data events whose handlers have been called and not yet reported to the engine. */
 export interface Consumer {
   readonly client: number
-  readonly handle: number
+  readonly engineHandle: number
   /** Data, requests and answers that are consumed and not yet reported. */
   uncounted: number
   uncountedRequests: number
@@ -68,7 +68,7 @@ function submit(): void {
 export function putConsumed(): void {
   for (const consumer of consumers) {
     begin(kinds.CONSUMED, consumer.client)
-    batch.u32(consumer.handle)
+    batch.u32(consumer.engineHandle)
     batch.u32(consumer.uncounted)
     batch.u32(consumer.uncountedRequests)
     batch.u32(consumer.uncountedAnswers)

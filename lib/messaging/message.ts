@@ -213,6 +213,16 @@ export class Message extends MessageData {
     return this.until !== undefined && performance.now() >= this.until
   }
 
+  /** Whether a reply was sent. @internal */
+  get isAnswered(): boolean {
+    return this.#isAnswered
+  }
+
+  /** Whether it came in the stream of a socket. @internal */
+  get isInStream(): boolean {
+    return this.#asked !== undefined
+  }
+
   /** Whether its sender waits for a reply that has not been sent. @internal */
   get awaitsAnswer(): boolean {
     return this.#asked === undefined ? this.#reply !== null && !this.#isAnswered : this.#asked.isOpen

@@ -4,6 +4,7 @@ import type { SubscriptionOptions, WaitOptions } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { checkWait, settledWithin } from '../async/bounds'
 import { InFlight } from '../async/in-flight'
+import { readableOf } from '../async/web-streams'
 import { ProcessRef } from '../engine/process-ref'
 import type { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
@@ -166,6 +167,15 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   [Symbol.asyncIterator](): this {
     this.#iterated = true
     return this
+  }
+
+  /** The messages as a stream of the platform; to cancel it closes the subscription. */
+  toWeb(): ReadableStream<Message> {
+    return readableOf(
+      this[Symbol.asyncIterator](),
+      message => message,
+      () => this.close(),
+    )
   }
 
   /** Ends it; unread messages are dropped. */

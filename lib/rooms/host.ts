@@ -9,7 +9,7 @@ import type { Failure } from '../values/failure'
 /** A socket of the listener. */
 export interface RoomSocket {
   readonly id: string
-  readonly handle: number
+  readonly engineHandle: number
   readonly state: State
   readonly ended: boolean
   readonly outbox: {

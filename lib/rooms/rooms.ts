@@ -349,7 +349,7 @@ export class Rooms implements PeersOwner {
     }
     if (taking.length > 0) {
       this.#host.broadcast(
-        taking.map(({ handle }) => handle),
+        taking.map(({ engineHandle }) => engineHandle),
         message,
         isVolatile,
       )

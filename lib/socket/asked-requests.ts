@@ -132,7 +132,7 @@ export class AskedRequests {
   /** Writes that no more answers follow. */
   endAnswers(request: StreamRequest): void {
     if (!request.isOpen || this.#lifecycle.state === 'closed') return
-    commands.socketAnswerEnd(this.#context.handle, this.#owner.handle, request.key)
+    commands.socketAnswerEnd(this.#context.handle, this.#owner.engineHandle, request.key)
     this.#finish(request)
   }
 
@@ -150,7 +150,7 @@ export class AskedRequests {
     const { length } = message
     // Encoding may have run user code.
     if (!request.isOpen || this.#lifecycle.state === 'closed') return length
-    commands.socketAnswer(this.#context.handle, this.#owner.handle, request.key, isLast, message)
+    commands.socketAnswer(this.#context.handle, this.#owner.engineHandle, request.key, isLast, message)
     this.#context.countSent(length)
     if (isLast) this.#finish(request)
     else request.handleAnswer()
@@ -224,7 +224,7 @@ export class AskedRequests {
   }
 
   #refuse(request: StreamRequest, code: string, text: string): void {
-    commands.socketRefuse(this.#context.handle, this.#owner.handle, request.key, code, text)
+    commands.socketRefuse(this.#context.handle, this.#owner.engineHandle, request.key, code, text)
     commands.consumedRequest(this.#owner)
     this.#finish(request)
   }

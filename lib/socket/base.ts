@@ -16,6 +16,7 @@ import type {
   WriteOptions,
 } from '../../index'
 import { type Drain, doneBefore } from '../async/drain'
+import { openWebStreams, type WebStreams } from '../async/web-streams'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import {
@@ -43,6 +44,7 @@ import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { NO_COUNTERS, type SocketCounters } from './counters'
 import { openDuplex, pipeError } from './duplex'
+import { type Answer, handleRequests } from './handling'
 import type { DataIterator } from './inbox'
 import type { KeptRequests } from './kept-requests'
 import { isOrderly, Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -92,7 +94,7 @@ export abstract class ConatSocketBase
   uncountedRequests = 0
   /** @internal */
   uncountedAnswers = 0
-  handle: number
+  engineHandle: number
   /** Called after each acknowledgement. @internal */
   onProgress: (() => void) | undefined
   /** Whether a drain of the client leaves it alone: whoever has opened it closes it. @internal */
@@ -125,7 +127,7 @@ export abstract class ConatSocketBase
     this.responder = responder
     this.subject = subject
     this.id = id
-    this.handle = handle
+    this.engineHandle = handle
     this.#settings = settings
     this.lifecycle = new Lifecycle(this, context)
     if (CHANNELS.socketOpen.hasSubscribers) CHANNELS.socketOpen.publish(this.#told)
@@ -277,6 +279,20 @@ export abstract class ConatSocketBase
     return duplex
   }
 
+  /** The same as streams of the platform. */
+  toWeb(): WebStreams {
+    const receiver = this.#openReceiver()
+    const streams = openWebStreams(this, receiver.iterate(false))
+    receiver.take()
+    return streams
+  }
+
+  /** Has a function answer requests: with what it returns, or throws. */
+  handle(answer: Answer): this {
+    handleRequests(this, answer)
+    return this
+  }
+
   /** Iterates over the data as `[data, headers]`; a message is consumed when it is handed out. */
   iter(): DataIterator {
     return this.#openReceiver().iterate(true)
@@ -307,7 +323,7 @@ export abstract class ConatSocketBase
   close(): void {
     if (this.state === 'closed') return
     this.prepareClose()
-    commands.socketClose(this.client, this.handle)
+    commands.socketClose(this.client, this.engineHandle)
     this.lifecycle.beginClose()
   }
 

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { SocketConnectOptions, SocketDuplexOptions } from '../../index'
 import { checkWait } from '../async/bounds'
+import type { WebStreams } from '../async/web-streams'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route } from '../engine/events'
@@ -51,8 +52,8 @@ export class ConatSocketClient extends ConatSocketBase {
       this.#renewal = new Renewal(this, this.lifecycle, context, responder, renew)
       this.#kept = new KeptRequests(this, context)
     }
-    route(this.handle, this)
-    commands.socketConnect(context.handle, this.handle, subject, this.#forEngine())
+    route(this.engineHandle, this)
+    commands.socketConnect(context.handle, this.engineHandle, subject, this.#forEngine())
     this.lifecycle.limitFirst(options, failure => this.closeFor(errorFrom(failure)))
   }
 
@@ -100,14 +101,14 @@ export class ConatSocketClient extends ConatSocketBase {
 
   connect(): void {
     this.lifecycle.checkOpen()
-    commands.socketReconnect(this.client, this.handle)
+    commands.socketReconnect(this.client, this.engineHandle)
   }
 
   disconnect(): void {
     if (this.state === 'closed') return
-    commands.socketDisconnect(this.client, this.handle)
+    commands.socketDisconnect(this.client, this.engineHandle)
     this.lifecycle.leave()
-    if (this.reconnection) commands.socketReconnect(this.client, this.handle)
+    if (this.reconnection) commands.socketReconnect(this.client, this.engineHandle)
   }
 
   /** Returns another socket with the same options, on a subject one token longer. */
@@ -118,7 +119,17 @@ export class ConatSocketClient extends ConatSocketBase {
   }
 
   override toDuplex(options?: SocketDuplexOptions): Duplex {
-    if (this.#renewal === undefined) return super.toDuplex(options)
+    this.#checkStreams()
+    return super.toDuplex(options)
+  }
+
+  override toWeb(): WebStreams {
+    this.#checkStreams()
+    return super.toWeb()
+  }
+
+  #checkStreams(): void {
+    if (this.#renewal === undefined) return
     const text = `${this.describe()} renews itself: what it writes again, a stream would have twice`
     throw new FabricError(text, 'ERR_UNSUPPORTED')
   }
@@ -174,13 +185,13 @@ export class ConatSocketClient extends ConatSocketBase {
     // What was handed over belongs to the one before; what is still to be handed over has nobody to be told of it.
     commands.putConsumed()
     this.counters.carryOver()
-    forget(this.handle)
-    this.handle = commands.nextHandle()
+    forget(this.engineHandle)
+    this.engineHandle = commands.nextHandle()
     if (this.#settings.options.id === undefined) this.id = this.context.socketIdPrefix + native.randomId()
     this.#ownSubject = undefined
     this.#serverId = undefined
-    route(this.handle, this)
-    commands.socketConnect(this.client, this.handle, this.subject, this.#forEngine())
+    route(this.engineHandle, this)
+    commands.socketConnect(this.client, this.engineHandle, this.subject, this.#forEngine())
   }
 
   /** @internal */
@@ -197,7 +208,7 @@ export class ConatSocketClient extends ConatSocketBase {
       // Answered with `null`.
     }
     if (this.state !== 'closed') {
-      commands.serverChosen(this.client, this.handle, typeof id === 'string' ? id : null)
+      commands.serverChosen(this.client, this.engineHandle, typeof id === 'string' ? id : null)
     }
   }
 

@@ -24,7 +24,7 @@ interface Kept {
 
 /** The socket. */
 interface KeptOwner {
-  readonly handle: number
+  readonly engineHandle: number
   /** How many messages of data have been written. */
   readonly written: number
   /** Whether there is no socket of the engine below it. */
@@ -88,7 +88,7 @@ export class KeptRequests {
 
   /** Asks those again that stand before this message of data. */
   askAgain(before: number): void {
-    const { handle } = this.#owner
+    const { engineHandle: handle } = this.#owner
     for (const kept of this.#kept.values()) {
       if (kept.behind >= before || kept.timer === undefined) continue
       kept.timer.stop()

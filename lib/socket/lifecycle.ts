@@ -34,7 +34,7 @@ export interface StateEvents {
 
 /** The object whose lifecycle it is: an emitter of `StateEvents`. */
 export interface LifecycleOwner extends Target, Child {
-  readonly handle: number
+  readonly engineHandle: number
   /** Returns its name in error texts. */
   describe(): string
   /** Called before the state changes to one that is not `closed`. */
@@ -238,7 +238,7 @@ export class Lifecycle {
   #finish(reason: FabricError | undefined, undelivered: number): void {
     if (this.#isGone) return
     this.#isGone = true
-    forget(this.#owner.handle)
+    forget(this.#owner.engineHandle)
     this.#context.children.delete(this.#owner)
     const told = this.closeReason ?? reason
     this.#owner.handleGone(told, undelivered)

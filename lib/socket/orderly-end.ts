@@ -14,7 +14,7 @@ import type { EndOptions } from './options'
 /** The socket that ends. */
 export interface OrderlyEndOwner {
   readonly client: number
-  readonly handle: number
+  readonly engineHandle: number
   /** Whether the other side has handled everything, and no request is open. */
   readonly isFinished: boolean
   /** Returns its name in error texts. */
@@ -101,7 +101,7 @@ export class OrderlyEnd {
     const ticket = new Ticket(this.#context, this.#responder)
     const left = [...this.#limits].map(limit => limit.left)
     const timeout = Math.max(1, Math.ceil(Math.min(...left)))
-    commands.socketEnd(this.#owner.client, ticket.handle, this.#owner.handle, timeout)
+    commands.socketEnd(this.#owner.client, ticket.handle, this.#owner.engineHandle, timeout)
     await ticket.outcome
   }
 

@@ -21,7 +21,7 @@ import { SendWindow } from './window'
 
 /** The socket that sends. */
 interface OutboxOwner {
-  readonly handle: number
+  readonly engineHandle: number
   /** What spans call it. */
   readonly topic: string
   /** Whether nothing may be written any more. */
@@ -144,7 +144,7 @@ export class Outbox {
   }
 
   #pass(message: Outgoing, isVolatile: boolean): void {
-    const [client, handle] = [this.#context.handle, this.#owner.handle]
+    const [client, handle] = [this.#context.handle, this.#owner.engineHandle]
     if (message.ttl === undefined) commands.socketWrite(client, handle, message, isVolatile)
     else commands.socketWriteTimed(client, [handle], message, isVolatile)
   }
@@ -153,7 +153,7 @@ export class Outbox {
   writeOwn(headers: string): void {
     const message = prepare(null, { headers: {} }, Number.POSITIVE_INFINITY, () => headers)
     const { size } = message
-    commands.socketWrite(this.#context.handle, this.#owner.handle, message, false)
+    commands.socketWrite(this.#context.handle, this.#owner.engineHandle, message, false)
     this.#context.countSent(message.length)
     this.#window.put(size, false)
   }
@@ -164,7 +164,7 @@ export class Outbox {
     const message = prepare(data, { headers: {} }, Number.POSITIVE_INFINITY, () => headers)
     const { size } = message
     if (this.#window.refusal(size) !== undefined) return false
-    commands.socketWrite(this.#context.handle, this.#owner.handle, message, false)
+    commands.socketWrite(this.#context.handle, this.#owner.engineHandle, message, false)
     this.#context.countSent(message.length)
     this.#window.put(size, false)
     return true
@@ -373,7 +373,7 @@ export class Outbox {
     if (!wasOpen || this.#known >= this.#window.messages) done()
     else {
       this.#collected = done
-      commands.collect(this.#context.handle, this.#owner.handle)
+      commands.collect(this.#context.handle, this.#owner.engineHandle)
     }
   }
 

@@ -114,10 +114,7 @@ export class Receiver implements Sink {
   /** Throws if a stream has the data. */
   checkFree(): void {
     if (!this.#isTaken) return
-    throw new FabricError(
-      `the data of ${this.#owner.describe()} belongs to the stream of toDuplex()`,
-      'ERR_SOCKET_TAKEN',
-    )
+    throw new FabricError(`the data of ${this.#owner.describe()} belongs to its stream`, 'ERR_SOCKET_TAKEN')
   }
 
   iterate(isEager: boolean): DataIterator {
@@ -147,7 +144,7 @@ export class Receiver implements Sink {
     const timed = arrived as Timed
     if (timed.isOwn) this.counters.expired += 1
     if (!this.counters.consume()) return
-    if (timed.isOwn) commands.socketDropped(this.#owner.client, this.#owner.handle, timed.number)
+    if (timed.isOwn) commands.socketDropped(this.#owner.client, this.#owner.engineHandle, timed.number)
     commands.consumed(this.#owner)
   }
 

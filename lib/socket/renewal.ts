@@ -34,7 +34,7 @@ export const EXTRA_MESSAGES = 1000
 
 /** The socket that renews itself. */
 export interface RenewalOwner {
-  readonly handle: number
+  readonly engineHandle: number
   readonly id: string
   readonly subject: string
   readonly state: string
@@ -153,7 +153,7 @@ export class Renewal {
     this.#owner.outbox.hold()
     // What was written before this was known here comes back.
     this.#collects += 1
-    commands.collect(this.#context.handle, this.#owner.handle)
+    commands.collect(this.#context.handle, this.#owner.engineHandle)
     const isPoisoned = isLoss && this.#isPoisoned()
     const isStable = this.#since > 0 && Date.now() - this.#since >= STABLE_TIME
     const isFirst = isStable || this.#hasProgress

@@ -183,7 +183,7 @@ export class SocketRequests {
   /** Ends what waits for an answer: there is no connection, and none will come. */
   strand(failure: Failure): void {
     for (const key of this.#keys) {
-      commands.socketCancel(this.#context.handle, this.#owner.handle, key, CANCELLED)
+      commands.socketCancel(this.#context.handle, this.#owner.engineHandle, key, CANCELLED)
       this.settle(key, failure)
     }
   }
@@ -272,7 +272,7 @@ export class SocketRequests {
     const key = (this.#lastKey += 1)
     this.#context.countSent(message.length)
     if (!this.#owner.kept?.keep(key, wait, message)) {
-      commands.socketAsk(this.#context.handle, this.#owner.handle, key, wait, message)
+      commands.socketAsk(this.#context.handle, this.#owner.engineHandle, key, wait, message)
     }
     return key
   }
@@ -281,7 +281,7 @@ export class SocketRequests {
     const source = {
       cancel: (failure: Failure | undefined) => {
         const reason = failure?.code === 'ABORT_ERR' ? CANCELLED_BY_SIGNAL : CANCELLED
-        commands.socketCancel(this.#context.handle, this.#owner.handle, key, reason)
+        commands.socketCancel(this.#context.handle, this.#owner.engineHandle, key, reason)
       },
       handleEnd: () => {
         this.#many?.delete(key)
@@ -306,7 +306,7 @@ export class SocketRequests {
 
   #abort = (key: number, signal: AbortSignal): void => {
     if (!this.settle(key, abortFailure(signal, ASKED, this.#lifecycle.why()))) return
-    commands.socketCancel(this.#context.handle, this.#owner.handle, key, CANCELLED_BY_SIGNAL)
+    commands.socketCancel(this.#context.handle, this.#owner.engineHandle, key, CANCELLED_BY_SIGNAL)
   }
 
   #read(headers: string | null, incoming: Incoming): Message {

@@ -164,7 +164,7 @@ export class ServerSocket extends ConatSocketBase implements Follower {
 
   disconnect(): void {
     if (this.state === 'closed') return
-    commands.socketDisconnect(this.client, this.handle)
+    commands.socketDisconnect(this.client, this.engineHandle)
     this.lifecycle.leave()
   }
 

@@ -27,6 +27,7 @@ import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import type { ConnectionIterator } from './connection-iterator'
 import { EndOnce } from './end-once'
+import { type Answer, Handlers } from './handling'
 import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
 import { openRooms, READS } from './listener-rooms'
@@ -50,7 +51,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly subject: string
   readonly role = 'server'
   readonly desc: string | undefined
-  readonly handle: number = commands.nextHandle()
+  readonly engineHandle: number = commands.nextHandle()
   readonly sockets: Record<string, ServerSocket> = Object.create(null) as Record<string, ServerSocket>
   /** Whether a drain of the client leaves it alone: whoever has opened it closes it. @internal */
   isOwned = false
@@ -69,6 +70,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   #isLeft = false
   #isWanted = true
   #middleware: Middleware[] = []
+  readonly #handlers = new Handlers()
+  /** Sockets that middleware has not decided about. */
+  readonly #undecided = new Set<ServerSocket>()
   #rooms: Rooms | undefined
   /** How broadcasts read their options. @internal */
   readonly reads: ReadsOptions = READS
@@ -102,10 +106,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.#settings = new SocketSettings(options)
     this.#lifecycle = new Lifecycle(this, context)
     this.#watchListeners()
-    route(this.handle, this)
+    route(this.engineHandle, this)
     commands.listen(
       context.handle,
-      this.handle,
+      this.engineHandle,
       subject,
       JSON.stringify({ ...this.#settings.forEngine(id, LISTEN_SHAPE), exclusive: options.id !== undefined }),
     )
@@ -187,6 +191,13 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this
   }
 
+  /** Has a function answer the requests to each socket: with what it returns, or throws. */
+  handle(answer: Answer): this {
+    const sockets = Object.values(this.sockets).filter(socket => !this.#undecided.has(socket))
+    this.#handlers.add(answer, sockets)
+    return this
+  }
+
   /** The sockets of rooms, at all servers of the subject. */
   to(room: string | readonly string[]): Broadcast {
     const audience = { rooms: [], except: [], isLocal: false }
@@ -259,13 +270,13 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     if (this.state === 'closed' || this.#isRetired) return
     this.#isRetired = true
     this.#context.listening.delete(this.subject)
-    commands.listenerRetire(this.client, this.handle)
+    commands.listenerRetire(this.client, this.engineHandle)
   }
 
   close(): void {
     if (this.state === 'closed') return
     this.prepareClose()
-    commands.listenerClose(this.client, this.handle)
+    commands.listenerClose(this.client, this.engineHandle)
     this.#lifecycle.beginClose()
   }
 
@@ -352,7 +363,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   async #drain(drain: Drain): Promise<void> {
     if (!this.#isEnding && this.state !== 'closed') {
-      commands.listenerRetire(this.client, this.handle)
+      commands.listenerRetire(this.client, this.engineHandle)
       // What a handler received after the last ack would be reported as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
         if (socket.livesOn) {
@@ -377,7 +388,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const wasOpen = this.state !== 'closed'
     if (wasOpen) {
       this.#isEnding = true
-      commands.listenerRetire(this.client, this.handle)
+      commands.listenerRetire(this.client, this.engineHandle)
       const endings = Object.values(this.sockets).map(async socket => {
         await socket.end(options).catch((error: FabricError) => {
           left.push({ id: socket.id, undelivered: error.undelivered ?? 0 })
@@ -411,7 +422,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   async #decide(socket: ServerSocket): Promise<void> {
     const timeout = this.#settings.options.middlewareTimeout ?? LISTEN_SHAPE.middlewareTimeout.default
+    this.#undecided.add(socket)
     const refusal = await refusalOf(this.#middleware, socket, timeout)
+    this.#undecided.delete(socket)
     if (refusal !== undefined) socket.refuse(refusal)
     else if (socket.state !== 'closed') this.#handOut(socket)
   }
@@ -420,6 +433,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     if (CHANNELS.listenerConnection.hasSubscribers) {
       CHANNELS.listenerConnection.publish({ listener: this, socket })
     }
+    this.#handlers.attach(socket)
     this.#connections.push(socket)
   }
 
@@ -432,7 +446,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   handleLeft(): void {
     if (this.state === 'closed') return
     this.#isLeft = true
-    commands.listenerRetire(this.client, this.handle)
+    commands.listenerRetire(this.client, this.engineHandle)
     this.#closeIfLeft()
   }
 

@@ -29,7 +29,7 @@ export function writeToAll(
   }
   let hasRoom = full.length === 0
   if (taking.length > 0) {
-    const handles = taking.map(socket => socket.handle)
+    const handles = taking.map(socket => socket.engineHandle)
     commands.broadcast(context.handle, handles, message, isVolatile)
     context.countSent(message.length)
     for (const socket of taking) if (!socket.outbox.countWrite(size, isVolatile)) hasRoom = false
