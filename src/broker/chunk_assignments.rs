@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::account::Owner;
+use super::assigned_members::{AssignedMembers, Assignments, Membership};
 use super::error::Refusal;
 use super::member_drains::DrainId;
 use super::peer_id::PeerId;
@@ -21,58 +22,25 @@ use crate::wire::MessageId;
 pub(super) struct ChunkAssignments {
     messages: BTreeMap<Serial, Message>,
     by_publisher: HashMap<PeerId, Publisher>,
-    /// What a membership has begun to get.
-    by_membership: HashMap<Membership, BTreeSet<Serial>>,
-    /// Drains, once for each message that has ended and was theirs.
-    ended: Vec<DrainId>,
+    members: AssignedMembers,
     shares: Tiers<Owner, PeerId>,
     deadlines: Deadlines<Serial>,
     begun: Serial,
     /// Memory of messages that are done, and whose it was.
     given_back: Vec<(PeerId, usize)>,
+    steps: u64,
 }
 
 /// Grows with every message that begins.
 type Serial = u64;
 
-/// Names a queue group under one pattern. Never used again.
-pub(super) type GroupId = u64;
-
-/// Names a member of a group, for as long as it stays one. Never used again.
-pub(super) type Membership = u64;
-
 /// Who has a message, and what it is called on the way to them: what publishers call it may be what another
 /// does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Assignments {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Begun {
     /// Nobody can guess it, and nobody else's message has it.
     pub(super) id: MessageId,
-    /// By group.
-    pub(super) by_group: HashMap<GroupId, Assignment>,
-}
-
-/// A member of a group, for as long as it stays one: who leaves and comes back is another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Assignment {
-    /// The member.
-    pub(super) peer: PeerId,
-    /// Its membership.
-    pub(super) membership: Membership,
-    /// It has left its group, in order: by which pattern it gets the rest, and who waits for that.
-    pub(super) leaving: Option<(Pattern, DrainId)>,
-}
-
-impl Assignments {
-    /// Returns those who have left and still get the rest, in a fixed order.
-    pub(super) fn leaving(&self) -> Vec<(PeerId, &Pattern)> {
-        let mut leaving: Vec<_> = self
-            .by_group
-            .values()
-            .filter_map(|one| Some((one.membership, one.peer, &one.leaving.as_ref()?.0)))
-            .collect();
-        leaving.sort_unstable_by_key(|(membership, ..)| *membership);
-        leaving.into_iter().map(|(_, peer, pattern)| (peer, pattern)).collect()
-    }
+    pub(super) assignments: Assignments,
 }
 
 #[derive(Debug)]
@@ -80,7 +48,8 @@ struct Message {
     id: MessageId,
     publisher: PeerId,
     owner: Owner,
-    assignments: Assignments,
+    begun: Begun,
+    begun_at: Instant,
     /// Of all chunks so far.
     bytes: usize,
     /// It is too large: nobody gets the rest of it, and whoever sends that is told why.
@@ -120,7 +89,7 @@ impl ChunkAssignments {
         now: Instant,
         (peer, owner): (PeerId, Owner),
         id: MessageId,
-        (assignments, bytes): (Assignments, usize),
+        (begun, bytes): (Begun, usize),
     ) -> usize {
         self.end(peer, &id);
         let serial = self.begun;
@@ -130,14 +99,12 @@ impl ChunkAssignments {
         publisher.oldest_first.insert(serial);
         let surplus = publisher.oldest_first.len() > MAX_PER_PUBLISHER;
         let oldest = publisher.oldest_first.first().copied().filter(|_| surplus);
-        self.shares.add(owner, peer, size(&assignments));
-        let memory = memory_of(&id, &assignments);
-        for one in assignments.by_group.values() {
-            self.by_membership.entry(one.membership).or_default().insert(serial);
-        }
+        self.shares.add(owner, peer, size(&begun.assignments));
+        let memory = memory_of(&id, &begun.assignments);
+        self.members.add(&begun.assignments);
         self.deadlines.set(serial, Some(now + LIFETIME));
-        self.messages
-            .insert(serial, Message { id, publisher: peer, owner, assignments, bytes, is_refused: false });
+        let message = Message { id, publisher: peer, owner, begun, begun_at: now, bytes, is_refused: false };
+        self.messages.insert(serial, message);
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
@@ -145,10 +112,21 @@ impl ChunkAssignments {
     }
 
     /// Who gets the other chunks.
-    pub(super) fn assignments(&self, publisher: PeerId, id: &MessageId) -> Result<&Assignments, Refusal> {
+    pub(super) fn begun(&self, publisher: PeerId, id: &MessageId) -> Result<&Begun, Refusal> {
         let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id));
         let message = serial.and_then(|serial| self.messages.get(serial));
-        message.map(|message| &message.assignments).ok_or(Refusal::UnknownMessage)
+        message.map(|message| &message.begun).ok_or(Refusal::UnknownMessage)
+    }
+
+    /// Returns those who have left and still get the rest, in a fixed order.
+    pub(super) fn leaving(&mut self, publisher: PeerId, id: &MessageId) -> Vec<(PeerId, Pattern)> {
+        if !self.members.are_leaving() {
+            return Vec::new();
+        }
+        let Ok(Begun { assignments, .. }) = self.begun(publisher, id) else { return Vec::new() };
+        let (leaving, steps) = (self.members.leaving(assignments), assignments.len() as u64);
+        self.steps += steps;
+        leaving
     }
 
     /// Counts another chunk. A message that becomes too large is given up; each of its chunks is refused for
@@ -168,9 +146,12 @@ impl ChunkAssignments {
             return Ok(());
         }
         message.is_refused = true;
-        let leaving = message.assignments.by_group.values_mut().filter_map(|one| one.leaving.take());
-        self.ended.extend(leaving.map(|(_, drain)| drain));
-        Err(Refusal::TooBig { size: message.bytes, limit })
+        let (bytes, owner) = (message.bytes, message.owner);
+        let assignments = std::mem::take(&mut message.begun.assignments);
+        self.members.subtract(&assignments);
+        self.shares.subtract(owner, publisher, size(&assignments) - 1);
+        self.given_back.push((publisher, assignments.len() * ASSIGNMENT_MEMORY));
+        Err(Refusal::TooBig { size: bytes, limit })
     }
 
     /// Remembers a message of which the first chunk is too large. Returns the memory that this takes.
@@ -181,7 +162,7 @@ impl ChunkAssignments {
         id: MessageId,
         bytes: usize,
     ) -> usize {
-        let nobody = Assignments { id: id.clone(), by_group: HashMap::new() };
+        let nobody = Begun { id: id.clone(), assignments: Assignments::default() };
         let memory = self.begin(now, publisher, id, (nobody, bytes));
         if let Some(message) = self.messages.get_mut(&(self.begun - 1)) {
             message.is_refused = true;
@@ -190,30 +171,13 @@ impl ChunkAssignments {
     }
 
     /// Lets a member that leaves have the rest of what it has begun to get. Returns the number of messages.
-    pub(super) fn release(
-        &mut self,
-        group: GroupId,
-        membership: Membership,
-        pattern: &Pattern,
-        drain: DrainId,
-    ) -> usize {
-        let serials = self.by_membership.get(&membership).into_iter().flatten();
-        let mut count = 0;
-        for serial in serials {
-            let Some(message) = self.messages.get_mut(serial).filter(|message| !message.is_refused) else {
-                continue;
-            };
-            if let Some(one) = message.assignments.by_group.get_mut(&group) {
-                one.leaving = Some((pattern.clone(), drain));
-                count += 1;
-            }
-        }
-        count
+    pub(super) fn release(&mut self, membership: Membership, pattern: &Pattern, drain: DrainId) -> usize {
+        self.members.release(membership, pattern, drain)
     }
 
     /// Returns a drain of which one more message has come to its end.
     pub(super) fn poll_ended(&mut self) -> Option<DrainId> {
-        self.ended.pop()
+        self.members.poll_ended()
     }
 
     /// Forgets a message: it is done.
@@ -229,19 +193,34 @@ impl ChunkAssignments {
         std::mem::take(&mut self.given_back)
     }
 
-    /// Forgets all messages of a publisher.
+    /// Forgets all messages of a publisher: some at once, the others when others have had their turn.
     pub(super) fn forget(&mut self, publisher: PeerId) {
-        let known = self.by_publisher.get(&publisher).map(|publisher| publisher.oldest_first.clone());
-        for serial in known.unwrap_or_default() {
-            self.remove(serial);
+        let known = self.by_publisher.remove(&publisher).unwrap_or_default();
+        let mut removed = 0;
+        for serial in known.oldest_first {
+            if removed < REMOVED_AT_ONCE {
+                removed += self.remove(serial);
+            } else if let Some(message) = self.messages.get(&serial) {
+                self.deadlines.set(serial, Some(message.begun_at));
+            }
         }
+        self.steps += removed as u64;
     }
 
-    /// Forgets what is too old.
+    /// Forgets what is too old: some of it, if it is much. Then there is more to do at once.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(serial) = self.deadlines.pop_due(now) {
-            self.remove(serial);
+        let mut removed = 0;
+        while removed < REMOVED_AT_ONCE
+            && let Some(serial) = self.deadlines.pop_due(now)
+        {
+            removed += self.remove(serial);
         }
+        self.steps += removed as u64;
+    }
+
+    /// Steps that forgetting much, and looking for those who have left, has taken.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Returns when something gets too old.
@@ -249,45 +228,43 @@ impl ChunkAssignments {
         self.deadlines.next()
     }
 
-    fn remove(&mut self, serial: Serial) {
-        let Some(message) = self.messages.remove(&serial) else { return };
+    /// Returns what it counted for.
+    fn remove(&mut self, serial: Serial) -> usize {
+        let Some(message) = self.messages.remove(&serial) else { return 0 };
         self.deadlines.set(serial, None);
-        self.shares.subtract(message.owner, message.publisher, size(&message.assignments));
-        self.given_back.push((message.publisher, memory_of(&message.id, &message.assignments)));
-        for one in message.assignments.by_group.values() {
-            self.ended.extend(one.leaving.as_ref().map(|(_, drain)| *drain));
-            if let Some(serials) = self.by_membership.get_mut(&one.membership) {
-                serials.remove(&serial);
-                if serials.is_empty() {
-                    self.by_membership.remove(&one.membership);
-                }
+        let Message { id, publisher, owner, begun: Begun { assignments, .. }, .. } = message;
+        self.members.subtract(&assignments);
+        self.shares.subtract(owner, publisher, size(&assignments));
+        self.given_back.push((publisher, memory_of(&id, &assignments)));
+        if let Some(known) = self.by_publisher.get_mut(&publisher) {
+            known.by_id.remove(&id);
+            known.oldest_first.remove(&serial);
+            if known.oldest_first.is_empty() {
+                self.by_publisher.remove(&publisher);
             }
         }
-        if let Some(publisher) = self.by_publisher.get_mut(&message.publisher) {
-            publisher.by_id.remove(&message.id);
-            publisher.oldest_first.remove(&serial);
-            if publisher.oldest_first.is_empty() {
-                self.by_publisher.remove(&message.publisher);
-            }
-        }
+        size(&assignments)
     }
 }
 
 /// What a message counts for.
 fn size(assignments: &Assignments) -> usize {
-    assignments.by_group.len().max(1)
+    assignments.len().max(1)
 }
 
 /// What a message takes in all tables together, about: `tests/memory.rs` compares.
 fn memory_of(id: &MessageId, assignments: &Assignments) -> usize {
-    MESSAGE_MEMORY + id.len() + assignments.by_group.len() * ASSIGNMENT_MEMORY
+    MESSAGE_MEMORY + id.len() + assignments.len() * ASSIGNMENT_MEMORY
 }
 
 /// What a begun message takes, whoever gets it.
 pub(super) const MESSAGE_MEMORY: usize = 640;
 
 /// For each receiver.
-const ASSIGNMENT_MEMORY: usize = 480;
+const ASSIGNMENT_MEMORY: usize = 48;
+
+/// What is forgotten in one go, in receivers: less than a millisecond.
+const REMOVED_AT_ONCE: usize = 8192;
 
 /// How long the rest of a message may take. Receivers give up at the same age (conat.md 2).
 pub(super) const LIFETIME: Duration = Duration::from_secs(120);
@@ -295,45 +272,45 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(120);
 /// Unfinished messages of one publisher; as many as a receiver holds.
 pub(super) const MAX_PER_PUBLISHER: usize = 1024;
 
-/// Assignments remembered in all: about 50 MB. Beyond it, who has most gives way.
+/// Assignments remembered in all: about 60 MB. Beyond it, who has most gives way.
 pub(super) const MAX_ASSIGNMENTS: usize = 1024 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
+    use super::super::assigned_members::Assignment;
     use super::*;
 
     fn publisher(user: u64) -> (PeerId, Owner) {
         (PeerId { serial: user, slot: u32::try_from(user).unwrap() }, Owner::User(user))
     }
 
-    fn assignments(count: usize) -> Assignments {
+    /// A message for one member of each of so many groups.
+    fn begun(count: usize) -> Begun {
         let peer = publisher(9).0;
-        let by_group = (0..count as u64)
-            .map(|group| (group, Assignment { peer, membership: 1, leaving: None }))
-            .collect();
-        Assignments { id: "secret".into(), by_group }
+        let members = (0..count as u64).map(|group| Assignment { group, membership: group % 7, peer });
+        Begun { id: "secret".into(), assignments: Assignments::new(members.collect()) }
     }
 
     #[test]
     fn when_the_memory_is_full_who_has_most_loses_his_oldest_message_to_others() {
         let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
         let [greedy, modest] = [1, 2].map(publisher);
-        unfinished.begin(now, greedy, "old".into(), (assignments(10), 1));
-        unfinished.begin(now, greedy, "big".into(), (assignments(MAX_ASSIGNMENTS - 10), 1));
+        unfinished.begin(now, greedy, "old".into(), (begun(10), 1));
+        unfinished.begin(now, greedy, "big".into(), (begun(MAX_ASSIGNMENTS - 10), 1));
         assert_eq!(unfinished.make_room(greedy), Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS }));
         assert_eq!(unfinished.make_room(modest), Ok(()));
-        unfinished.begin(now, modest, "small".into(), (assignments(1), 1));
-        assert!(unfinished.assignments(modest.0, &"small".into()).is_ok());
-        assert!(unfinished.assignments(greedy.0, &"big".into()).is_ok());
-        assert_eq!(unfinished.assignments(greedy.0, &"old".into()), Err(Refusal::UnknownMessage));
+        unfinished.begin(now, modest, "small".into(), (begun(1), 1));
+        assert!(unfinished.begun(modest.0, &"small".into()).is_ok());
+        assert!(unfinished.begun(greedy.0, &"big".into()).is_ok());
+        assert_eq!(unfinished.begun(greedy.0, &"old".into()), Err(Refusal::UnknownMessage));
         // Begun anew under the same id, it takes its place once.
-        unfinished.begin(now, modest, "small".into(), (assignments(1), 1));
+        unfinished.begin(now, modest, "small".into(), (begun(1), 1));
         assert_eq!(unfinished.len(), MAX_ASSIGNMENTS - 9);
         unfinished.end(modest.0, &"small".into());
         unfinished.forget(greedy.0);
         assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
-        assert!(unfinished.by_membership.is_empty() && unfinished.by_publisher.is_empty());
+        assert!(unfinished.members.is_empty() && unfinished.by_publisher.is_empty());
     }
 
     #[test]
@@ -341,16 +318,42 @@ mod tests {
         let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
         let one = publisher(1);
         for n in 0..=MAX_PER_PUBLISHER {
-            unfinished.begin(now, one, n.to_string().into(), (assignments(usize::from(n > 3)), 1));
+            unfinished.begin(now, one, n.to_string().into(), (begun(usize::from(n > 3)), 1));
         }
-        assert!(unfinished.assignments(one.0, &"0".into()).is_err());
+        assert!(unfinished.begun(one.0, &"0".into()).is_err());
         assert_eq!(
-            unfinished.assignments(one.0, &"1".into()).map(|known| known.by_group.len()),
+            unfinished.begun(one.0, &"1".into()).map(|known| known.assignments.len()),
             Ok(0),
             "known, and for nobody"
         );
         assert_eq!(unfinished.len(), MAX_PER_PUBLISHER);
         unfinished.handle_timeout(now + LIFETIME);
         assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn much_is_forgotten_bit_by_bit_when_it_is_too_old_and_when_its_publisher_goes() {
+        for goes in [false, true] {
+            let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
+            let one = publisher(1);
+            for n in 0..100 {
+                unfinished.begin(now, one, n.to_string().into(), (begun(1000), 1));
+            }
+            let (mut turns, mut later) = (0, now + LIFETIME);
+            if goes {
+                (turns, later) = (1, now);
+                unfinished.forget(one.0);
+                assert!(unfinished.begun(one.0, &"99".into()).is_err(), "nothing more is taken for it");
+            }
+            while unfinished.poll_timeout().is_some_and(|at| at <= later) {
+                let (len, steps) = (unfinished.len(), unfinished.steps());
+                unfinished.handle_timeout(later);
+                assert!(len - unfinished.len() < REMOVED_AT_ONCE + 1000);
+                assert_eq!(unfinished.steps() - steps, (len - unfinished.len()) as u64);
+                turns += 1;
+            }
+            assert_eq!((unfinished.len(), unfinished.poll_timeout(), turns), (0, None, 12));
+            assert!(unfinished.members.is_empty() && unfinished.messages.is_empty());
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod account;
 mod admission;
+mod assigned_members;
 mod auth_request;
 mod authorizer;
 mod budget;

@@ -4,13 +4,14 @@
 //! it goes to, and with the arrangements of wildcards that there are (`Interest`).
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::account::{Account, Owner};
+use super::assigned_members::{Assignment, Assignments, GroupId, Membership};
 use super::budget::SharedPayloads;
-use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId, Membership};
+use super::chunk_assignments::{Begun, ChunkAssignments};
 use super::error::Refusal;
 use super::index_map::IndexMap;
 use super::member_drains::{DrainId, MemberDrain, MemberDrains};
@@ -19,7 +20,7 @@ use super::peer_id::PeerId;
 use super::upstream::Class;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
-use crate::wire::{AckId, Publication, chunk_id};
+use crate::wire::{AckId, MessageId, Publication, chunk_id};
 
 /// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
 /// one member.
@@ -100,9 +101,9 @@ impl Router {
         self.unfinished.take_given_back()
     }
 
-    /// Steps that looking for patterns has taken.
+    /// Steps that looking for patterns, and for what was begun, has taken.
     pub(super) fn steps(&self) -> u64 {
-        self.interest.steps()
+        self.interest.steps() + self.unfinished.steps()
     }
 
     /// Begins a drain of so many patterns: [`Self::unsubscribe`] each, then [`Self::take_drained`].
@@ -144,7 +145,7 @@ impl Router {
         let Some(group) = groups.get_mut(queue) else { return };
         let Some(membership) = group.members.remove(&peer) else { return };
         if let Some(drain) = drain {
-            let unfinished = self.unfinished.release(group.id, membership, pattern, drain);
+            let unfinished = self.unfinished.release(membership, pattern, drain);
             self.drains.add(drain, unfinished);
         }
         self.subscriptions -= 1;
@@ -173,12 +174,13 @@ impl Router {
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
     ) -> Result<Routed, Refusal> {
         let bytes = publication.payload.raw.len();
+        let mut leaving = Vec::new();
         let mut part = match (publication.seq, publication.done) {
             (0, true) => Part::Whole,
             (0, false) => {
                 self.unfinished.make_room((publisher, owner))?;
                 let id = chunk_id(account.origin(), &entropy.id());
-                Part::First(Assignments { id, by_group: HashMap::new() })
+                Part::First(id, Vec::new())
             }
             _ => {
                 if let Err(refusal) = self.unfinished.grow(publisher, &publication.id, bytes, max_message) {
@@ -187,12 +189,13 @@ impl Router {
                     }
                     return Err(refusal);
                 }
-                Part::Later(self.unfinished.assignments(publisher, &publication.id)?)
+                leaving = self.unfinished.leaving(publisher, &publication.id);
+                Part::Later(self.unfinished.begun(publisher, &publication.id)?)
             }
         };
         let id = match &part {
             Part::Whole => None,
-            Part::First(Assignments { id, .. }) | Part::Later(Assignments { id, .. }) => {
+            Part::First(id, _) | Part::Later(Begun { id, .. }) => {
                 Some(std::mem::replace(&mut publication.id, id.clone()))
             }
         };
@@ -210,11 +213,9 @@ impl Router {
                 count += 1;
             }
         };
-        if let Part::Later(assignments) = &part {
-            for (peer, pattern) in assignments.leaving() {
-                let way = Way { class: Class::Plain, since: now };
-                deliver_counted((peer, pattern, way), publication.clone());
-            }
+        for (peer, pattern) in &leaving {
+            let way = Way { class: Class::Plain, since: now };
+            deliver_counted((*peer, pattern, way), publication.clone());
         }
         let mut last = None;
         for (pattern, groups) in self.interest.on(&route) {
@@ -248,8 +249,9 @@ impl Router {
             deliver_by_name(groups, &publication, (&mut part, entropy), &mut deliver_counted);
         }
         match (part, id) {
-            (Part::First(assignments), Some(id)) => {
-                memory = self.unfinished.begin(now, (publisher, owner), id, (assignments, bytes));
+            (Part::First(secret, members), Some(id)) => {
+                let begun = Begun { id: secret, assignments: Assignments::new(members) };
+                memory = self.unfinished.begin(now, (publisher, owner), id, (begun, bytes));
             }
             (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
             _ => {}
@@ -403,18 +405,18 @@ fn groups_by_name<'a>(
 enum Part<'a> {
     /// All of it: any member will do.
     Whole,
-    /// The first chunk: who gets it gets the others.
-    First(Assignments),
+    /// The first chunk, and what its message is called: who gets it gets the others.
+    First(MessageId, Vec<Assignment>),
     /// Another chunk, for those who had the first.
-    Later(&'a Assignments),
+    Later(&'a Begun),
 }
 
 impl Part<'_> {
     /// Returns the member of `group` that gets this part; none if the one that got the first chunk has left
     /// since.
     fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
-        if let Self::Later(assignments) = self {
-            let assignment = assignments.by_group.get(&group.id)?;
+        if let Self::Later(begun) = self {
+            let assignment = begun.assignments.of(group.id)?;
             // Its way out is in `leaving`.
             return (group.members.get(&assignment.peer) == Some(&assignment.membership))
                 .then_some(assignment.peer);
@@ -431,8 +433,8 @@ impl Part<'_> {
         mut position: usize,
     ) -> Option<(PeerId, &'a Pattern, Way)> {
         for &(pattern, group) in groups {
-            if let Self::Later(assignments) = self {
-                if let Some(assignment) = assignments.by_group.get(&group.id) {
+            if let Self::Later(begun) = self {
+                if let Some(assignment) = begun.assignments.of(group.id) {
                     let is_here = group.members.get(&assignment.peer) == Some(&assignment.membership);
                     return is_here.then_some((assignment.peer, pattern, group.way));
                 }
@@ -448,8 +450,8 @@ impl Part<'_> {
     /// Returns the member at a position, which gets the rest as well.
     fn assign(&mut self, group: &Group, position: usize) -> Option<PeerId> {
         let &(peer, membership) = group.members.nth(position)?;
-        if let Self::First(assignments) = self {
-            assignments.by_group.insert(group.id, Assignment { peer, membership, leaving: None });
+        if let Self::First(_, members) = self {
+            members.push(Assignment { group: group.id, membership, peer });
         }
         Some(peer)
     }
