@@ -2104,6 +2104,20 @@ export interface ServerOptions {
   permissionCache?: number
 }
 
+/** Limits of a broker that may change while it runs. */
+export type LimitChanges = Partial<
+  Pick<
+    ServerOptions,
+    | 'maxConnections'
+    | 'maxConnectionsPerUser'
+    | 'maxSubscriptionsPerClient'
+    | 'maxSubscriptionsPerHub'
+    | 'maxMemoryBytes'
+    | 'maxMemoryBytesPerUser'
+    | 'maxMemoryBytesPerConnection'
+  >
+>
+
 /**
  * Options of Socket.IO and of clusters that `init` takes from programs written for Conat. They have no effect
  * (`NODE_DEBUG=selvedge` names them); for `cors` there is `allowedOrigins`.
@@ -2427,6 +2441,16 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    * Call it when permissions change. Returns the number of connections.
    */
   revalidate(ids?: string | readonly string[]): number
+  /**
+   * Changes limits while it runs; those that are absent stay. Nobody is closed for it: what is above a new limit stays,
+   * and more is refused. Limits of subscriptions are for those who sign in from now on. A connection that holds more
+   * memory than a new limit is closed when more comes for it.
+   *
+   * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_OUT_OF_RANGE"` · `"ERR_UNKNOWN_OPTION"`: nothing has changed
+   * @example
+   * broker.setLimits({ maxConnections: 20_000 })
+   */
+  setLimits(limits: LimitChanges): void
   /**
    * Waits until it listens: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · `"ABORT_ERR"` ·
    * `"EADDRINUSE"` … why it cannot

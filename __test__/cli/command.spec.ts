@@ -304,28 +304,6 @@ describe('the broker', () => {
   })
 })
 
-test('a broker has its users in a file, and reads it again at SIGHUP', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-  const path = join(folder, 'users.jsonc')
-  const made = JSON.parse((await run(['token', '--json'])).stdout) as { token: string; hash: string }
-  writeFileSync(path, JSON.stringify({ users: { ann: { token: made.hash, pub: ['a.>'] } } }))
-  const own = start('broker', '-p', '0', '--users', path)
-  const [, url] = await own.until(/listening on (\S+)/)
-  const signedIn = { SELVEDGE_SERVER: url, SELVEDGE_TOKEN: made.token }
-  expect((await runCommand(['pub', 'a.b', '1'], { env: signedIn })).exit).toBe(0)
-  expect((await runCommand(['pub', 'b', '1'], { env: signedIn })).exit).toBe(4)
-  expect((await runCommand(['pub', 'a.b', '1'], { env: { SELVEDGE_SERVER: url } })).exit).toBe(4)
-  writeFileSync(path, '{')
-  own.child.kill('SIGHUP')
-  await own.until(/users stay as they were: .*users\.jsonc:1:/)
-  writeFileSync(path, JSON.stringify({ users: { ann: { token: made.hash, pub: ['>'] } } }))
-  own.child.kill('SIGHUP')
-  await own.until(/users are read again/)
-  expect((await runCommand(['pub', 'b', '1'], { env: signedIn })).exit).toBe(0)
-  expect((await own.stop()).exit).toBe(0)
-  rmSync(folder, { recursive: true })
-})
-
 describe('the config file of a broker', () => {
   let folder: string
 

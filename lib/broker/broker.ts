@@ -8,6 +8,7 @@ import type {
   DrainOptions,
   ForeignConnect,
   ForeignInit,
+  LimitChanges,
   MetricFamily,
   ServerEvents,
   ServerOptions,
@@ -44,6 +45,7 @@ import {
   brokerSettings,
   checkSystemNames,
   hasAuthorizer,
+  LIMITS_SHAPE,
   metricsOptions,
   monitorOptions,
   SERVER_SHAPE,
@@ -214,6 +216,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   disconnect(ids: string | readonly string[]): number {
     return views.disconnect(this.#handle, ids)
+  }
+
+  setLimits(limits: LimitChanges): void {
+    checkOptions('setLimits', limits, LIMITS_SHAPE)
+    views.changeLimits(this.#handle, limits)
+    Object.assign(this.options, limits)
   }
 
   revalidate(ids?: string | readonly string[]): number {

@@ -1,7 +1,7 @@
 // The options of a broker: their checks, and the form in which the engine gets them.
 import { EventEmitter } from 'node:events'
 import { isIP } from 'node:net'
-import type { ConatServer, MetricsOptions, MonitorOptions, ServerOptions } from '../../index'
+import type { ConatServer, LimitChanges, MetricsOptions, MonitorOptions, ServerOptions } from '../../index'
 import { isCookieValue } from '../client/options'
 import { isSsl, serverSettings } from '../engine/tls'
 import { MAX_MESSAGE_BYTES } from '../messaging/options'
@@ -196,6 +196,17 @@ export const SERVER_SHAPE = {
   permissionTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'authority', limit: true },
   permissionCache: { check: isCacheTime, unit: 'ms', default: 1000, engine: 'authority', limit: true },
 } as const satisfies ShapeOf<ServerOptions>
+
+/** Those that may change while the broker runs. */
+export const LIMITS_SHAPE = {
+  maxConnections: SERVER_SHAPE.maxConnections,
+  maxConnectionsPerUser: SERVER_SHAPE.maxConnectionsPerUser,
+  maxSubscriptionsPerClient: SERVER_SHAPE.maxSubscriptionsPerClient,
+  maxSubscriptionsPerHub: SERVER_SHAPE.maxSubscriptionsPerHub,
+  maxMemoryBytes: SERVER_SHAPE.maxMemoryBytes,
+  maxMemoryBytesPerUser: SERVER_SHAPE.maxMemoryBytesPerUser,
+  maxMemoryBytesPerConnection: SERVER_SHAPE.maxMemoryBytesPerConnection,
+} as const satisfies ShapeOf<LimitChanges>
 
 function isCacheTime(name: string, value: unknown): void {
   isDuration(name, value)

@@ -6,6 +6,7 @@ import type {
   ConnectionRow,
   ConnectionStats,
   ConnectionView,
+  LimitChanges,
   SocketPage,
   SubjectPage,
   Traffic,
@@ -154,6 +155,10 @@ export function disconnect(broker: number, ids: string | readonly string[]): num
 
 export function revalidate(broker: number, ids: string | readonly string[] | undefined): number {
   return ask(broker, { op: 'revalidate', ids: ids === undefined ? null : idList(ids) }) ?? 0
+}
+
+export function changeLimits(broker: number, limits: LimitChanges): void {
+  ask(broker, { op: 'changeLimits', limits })
 }
 
 function idList(ids: unknown): string[] {

@@ -1,45 +1,24 @@
 // selvedge broker: a broker in one line.
 import type { Command } from 'commander'
-import type { ServerOptions, TlsServerOptions } from '../../index'
-import type { UsersFile } from '../../types/users'
+import type { ServerOptions } from '../../index'
 import { type ConatServer, init } from '../index'
 import { usersFile } from '../users'
+import { reloadAtHangup } from './broker-reload'
+import { type BrokerArguments, settingsOf } from './broker-settings'
 import { examples, talking } from './command'
-import { type Config, readConfig } from './config-file'
-import { file, secret } from './connection'
-import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
+import { CommandError, codeOf, EXIT, textOf } from './failure'
 import { tellServiceManager } from './service-manager'
 import { stopped } from './stopping'
-import { Terminal, type Verbosity } from './terminal'
+import { Terminal } from './terminal'
 import { collected, count, duration, port } from './values'
 import { version } from './version'
-
-interface Options extends Verbosity {
-  port?: number
-  host?: string
-  unix?: string
-  upstream?: string[]
-  tlsCert?: string
-  tlsKey?: string
-  tlsCa?: string
-  config?: string
-  users?: string
-  systemPasswordFile?: string
-  name?: string
-  maxConnections?: number
-  allowOrigin?: string[]
-  drainDeadline?: number
-  metrics?: boolean
-  monitor?: boolean
-  monitorPasswordFile?: string
-  check?: boolean
-  json?: boolean
-}
 
 export function broker(program: Command): void {
   const command = talking(program.command('broker'))
     .summary('run a broker')
-    .description('Runs a broker until SIGINT or SIGTERM, then drains it: clients are let go one by one.')
+    .description(
+      'Runs a broker until SIGINT or SIGTERM, then drains it: clients are let go one by one. At SIGHUP it reads users, certificates and limits again.',
+    )
     .option('-p, --port <port>', 'TCP port; 0 is any (default: 3000)', port)
     .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
     .option('--unix <path>', 'listen on a Unix socket instead')
@@ -48,7 +27,7 @@ export function broker(program: Command): void {
     .option('--tls-key <file>', 'private key, PEM')
     .option('--tls-ca <file>', 'authorities that sign the certificates of clients; then they need one')
     .option('-c, --config <file>', 'JSON with comments; keys as in the documentation')
-    .option('--users <file>', 'who may sign in, and what they may do; read again at SIGHUP')
+    .option('--users <file>', 'who may sign in, and what they may do')
     .option('--system-password-file <file>', 'password of who may look with netstat and top')
     .option('--name <name>', 'id of the broker: one token')
     .option('--max-connections <n>', 'refuse more connections than that', count)
@@ -69,7 +48,7 @@ export function broker(program: Command): void {
   )
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: BrokerArguments): Promise<void> {
   const terminal = new Terminal(options)
   const { settings, drainDeadline, usersPath } = settingsOf(options)
   const users = usersPath === undefined ? undefined : await usersFile(usersPath)
@@ -84,7 +63,7 @@ async function run(options: Options): Promise<void> {
   } catch (error) {
     throw cannotListen(error, settings)
   }
-  if (users !== undefined) reloadAtHangup(server, users, terminal)
+  reloadAtHangup(server, { options, settings, users, usersPath }, terminal)
   await sayReady(server, settings, terminal, options)
   await tellServiceManager('ready')
   await Promise.race([stop, closedByItself(server)])
@@ -95,57 +74,6 @@ async function run(options: Options): Promise<void> {
   await server.drain({ deadline: drainDeadline })
   await server.close()
   if (options.json === true) await terminal.json({ event: 'closed' })
-}
-
-/** Arguments win over the file. */
-function settingsOf(options: Options): {
-  settings: ServerOptions
-  drainDeadline: number
-  usersPath: string | undefined
-} {
-  const config: Config =
-    options.config === undefined ? { settings: {}, drain: {} } : readConfig(options.config)
-  if (options.unix !== undefined && (options.port ?? options.host) !== undefined) {
-    throw new UsageError('a Unix socket has no port and no host')
-  }
-  const settings = { ...config.settings }
-  if (options.port !== undefined) settings.port = options.port
-  if (options.host !== undefined) settings.host = options.host
-  if (options.unix !== undefined) settings.socketPath = options.unix
-  if (settings.socketPath === undefined) {
-    settings.port ??= 3000
-    settings.host ??= '127.0.0.1'
-  }
-  if (options.upstream !== undefined) settings.upstream = options.upstream
-  if (options.name !== undefined) settings.id = options.name
-  if (options.maxConnections !== undefined) settings.maxConnections = options.maxConnections
-  if (options.allowOrigin !== undefined) settings.allowedOrigins = options.allowOrigin
-  if (options.systemPasswordFile !== undefined) {
-    settings.systemAccountPassword = secret(options.systemPasswordFile, '--system-password-file')
-  }
-  if (options.metrics === true) settings.metrics ??= true
-  if (options.monitorPasswordFile !== undefined) {
-    settings.monitor = { password: secret(options.monitorPasswordFile, '--monitor-password-file') }
-  } else if (options.monitor === true) settings.monitor ??= true
-  const ssl = tlsOf(options)
-  if (ssl !== undefined) settings.ssl = ssl
-  return {
-    settings,
-    drainDeadline: options.drainDeadline ?? config.drain.deadline ?? 10_000,
-    usersPath: options.users ?? config.usersFile,
-  }
-}
-
-function tlsOf({ tlsCert, tlsKey, tlsCa }: Options): TlsServerOptions | undefined {
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw new UsageError('--tls-cert and --tls-key go together')
-  }
-  if (tlsCert === undefined || tlsKey === undefined) {
-    if (tlsCa !== undefined) throw new UsageError('--tls-ca needs --tls-cert and --tls-key')
-    return undefined
-  }
-  const ssl = { cert: file(tlsCert, '--tls-cert'), key: file(tlsKey, '--tls-key') }
-  return tlsCa === undefined ? ssl : { ...ssl, ca: file(tlsCa, '--tls-ca'), requestCert: true }
 }
 
 /** Each change of the upstream once, however often it is tried. */
@@ -162,20 +90,7 @@ function sayUpstream(server: ConatServer, terminal: Terminal): void {
   })
 }
 
-/** All of the new file, or, if it has a mistake, all of the old one. */
-function reloadAtHangup(server: ConatServer, users: UsersFile, terminal: Terminal): void {
-  process.on('SIGHUP', () => {
-    users.reload().then(
-      () => {
-        server.revalidate()
-        terminal.say('users are read again')
-      },
-      error => terminal.say(`selvedge: users stay as they were: ${textOf(error)}`),
-    )
-  })
-}
-
-async function check(settings: ServerOptions, terminal: Terminal, { json }: Options): Promise<void> {
+async function check(settings: ServerOptions, terminal: Terminal, { json }: BrokerArguments): Promise<void> {
   const { ssl, monitor, metrics, systemAccountPassword, upstream, ...rest } = settings
   const plan = {
     ...rest,
@@ -203,7 +118,12 @@ function urlOf({ socketPath, ssl, host, port }: ServerOptions, server?: ConatSer
   return `${ssl === undefined ? 'http' : 'https'}://${host}:${port}`
 }
 
-async function sayReady(server: ConatServer, settings: ServerOptions, terminal: Terminal, { json }: Options) {
+async function sayReady(
+  server: ConatServer,
+  settings: ServerOptions,
+  terminal: Terminal,
+  { json }: BrokerArguments,
+) {
   const url = urlOf(settings, server)
   if (json === true) {
     await terminal.json({ event: 'listening', url, pid: process.pid, version })

@@ -10,8 +10,42 @@ export interface Config {
   usersFile?: string
 }
 
-/** Keys that are passed on as they are; the broker checks their values. */
-const PASSED = [
+/** The keys of an object of the file: options by their own names, and files in place of what is in them. */
+interface Section {
+  readonly options: readonly string[]
+  readonly files?: Readonly<Record<string, string>>
+}
+
+const TLS_FILES = { certFile: 'cert', keyFile: 'key', caFile: 'ca' }
+
+/** The objects below the top, by their key there. `schema/broker.schema.json` is made of these tables. */
+export const SECTIONS: Readonly<Record<string, Section>> = {
+  ssl: { options: ['passphrase', 'requestCert', 'rejectUnauthorized', 'minVersion'], files: TLS_FILES },
+  drain: { options: ['deadline', 'spread'] },
+  metrics: { options: ['port', 'host'], files: { tokenFile: 'token' } },
+  monitor: { options: ['history'], files: { passwordFile: 'password' } },
+  upstream: {
+    options: [
+      'address',
+      'user',
+      'password',
+      'token',
+      'nkey',
+      'credentials',
+      'ignoreDiscovered',
+      'reserved',
+      'proxy',
+      'passphrase',
+      'rejectUnauthorized',
+      'servername',
+      'minVersion',
+    ],
+    files: TLS_FILES,
+  },
+}
+
+/** Keys at the top that are passed on as they are; the broker checks their values. */
+export const OPTIONS: readonly string[] = [
   'port',
   'host',
   'id',
@@ -24,86 +58,64 @@ const PASSED = [
   'maxMessageBytes',
   'maxConnections',
   'maxConnectionsPerUser',
+  'maxMemoryBytes',
+  'maxMemoryBytesPerUser',
+  'maxMemoryBytesPerConnection',
   'allowedOrigins',
   'allowedHosts',
   'handshakeTimeout',
   'messageTimeout',
   'maxHandshakes',
   'maxHandshakesPerAddress',
+  'trustedProxies',
+  'forwardedField',
   'systemAccountPassword',
   'signInTimeout',
+  'permissionTimeout',
+  'permissionCache',
 ]
-const KEYS = [...PASSED, '$schema', 'ssl', 'drain', 'usersFile', 'metrics', 'monitor', 'upstream']
-const TLS_FILES: Readonly<Record<string, string>> = { certFile: 'cert', keyFile: 'key', caFile: 'ca' }
-const TLS_KEYS = [...Object.keys(TLS_FILES), 'passphrase', 'requestCert', 'rejectUnauthorized', 'minVersion']
-const DRAIN_KEYS = ['deadline', 'spread']
-const MONITOR_KEYS = ['passwordFile', 'history']
-const UPSTREAM_KEYS = [
-  'address',
-  'user',
-  'password',
-  'token',
-  'nkey',
-  'credentials',
-  'ignoreDiscovered',
-  'reserved',
-  'proxy',
-]
-const METRICS_KEYS = ['tokenFile', 'port', 'host']
+const KEYS = [...OPTIONS, ...Object.keys(SECTIONS), '$schema', 'usersFile']
 
 export function readConfig(path: string): Config {
   const file = new JsoncFile(path)
   const settings: Record<string, unknown> = {}
   const config: Config = { settings, drain: {} }
   for (const [key, value] of file.entries([], KEYS)) {
-    if (PASSED.includes(key)) settings[key] = withVariables(file, [key], value)
-    else if (key === 'ssl') settings.ssl = tlsOf(file)
-    else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, ['usersFile']))
-    else if (key === 'metrics') settings.metrics = metricsOf(file, value)
-    else if (key === 'monitor') settings.monitor = monitorOf(file, value)
-    else if (key === 'upstream') settings.upstream = upstreamOf(file, value)
-    else if (key === 'drain') config.drain = Object.fromEntries(file.entries(['drain'], DRAIN_KEYS))
+    if (key === 'drain') config.drain = section(file, key)
+    else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, [key]))
+    else if (isSection(key, value)) settings[key] = section(file, key)
+    else if (key !== '$schema') settings[key] = withVariables(file, [key], value)
   }
   return config
 }
 
-function tlsOf(file: JsoncFile): Record<string, unknown> {
-  const settings: Record<string, unknown> = {}
-  for (const [key, value] of file.entries(['ssl'], TLS_KEYS)) {
-    const name = TLS_FILES[key]
-    settings[name ?? key] =
-      name === undefined ? withVariables(file, ['ssl', key], value) : contents(file, ['ssl', key])
-  }
-  return settings
-}
-
-function metricsOf(file: JsoncFile, given: unknown): unknown {
-  if (typeof given === 'boolean') return given
-  const settings: Record<string, unknown> = {}
-  for (const [key, value] of file.entries(['metrics'], METRICS_KEYS)) {
-    if (key === 'tokenFile') settings.token = contents(file, ['metrics', key]).toString().trim()
-    else settings[key] = withVariables(file, ['metrics', key], value)
-  }
-  return settings
-}
-
-function monitorOf(file: JsoncFile, given: unknown): unknown {
-  if (typeof given === 'boolean') return given
-  const settings: Record<string, unknown> = {}
-  for (const [key, value] of file.entries(['monitor'], MONITOR_KEYS)) {
-    if (key === 'passwordFile') settings.password = contents(file, ['monitor', key]).toString().trim()
-    else settings[key] = withVariables(file, ['monitor', key], value)
-  }
-  return settings
-}
-
-function upstreamOf(file: JsoncFile, given: unknown): unknown {
-  if (typeof given === 'string' || Array.isArray(given)) return withVariables(file, ['upstream'], given)
-  const entries = file.entries(['upstream'], UPSTREAM_KEYS)
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, withVariables(file, ['upstream', key], value)]),
+/** `true`, an address and a list of these stand for a section. */
+function isSection(key: string, value: unknown): boolean {
+  return (
+    Object.hasOwn(SECTIONS, key) &&
+    typeof value !== 'boolean' &&
+    typeof value !== 'string' &&
+    !Array.isArray(value)
   )
 }
+
+function section(file: JsoncFile, key: string): Record<string, unknown> {
+  const { options, files = {} } = SECTIONS[key]!
+  const settings: Record<string, unknown> = {}
+  for (const [name, value] of file.entries([key], [...options, ...Object.keys(files)])) {
+    const path = [key, name]
+    const option = files[name]
+    if (option === undefined) settings[name] = withVariables(file, path, value)
+    else
+      settings[option] = SECRETS.includes(option)
+        ? contents(file, path).toString().trim()
+        : contents(file, path)
+  }
+  return settings
+}
+
+/** One line each. */
+const SECRETS = ['token', 'password']
 
 /** The file that is named there, relative to the config file. */
 function contents(file: JsoncFile, path: Path): Buffer {

@@ -21,8 +21,8 @@ export interface UserTable {
   readonly anonymous: UserEntry | undefined
 }
 
-const RULE_KEYS = ['pub', 'sub', 'reply', 'listen', 'connect', 'deny', 'inboxes']
-const USER_KEYS = [...RULE_KEYS, 'password', 'token', 'certificate', 'anonymous', 'roles']
+export const RULE_KEYS = ['pub', 'sub', 'reply', 'listen', 'connect', 'deny', 'inboxes']
+export const USER_KEYS = [...RULE_KEYS, 'password', 'token', 'certificate', 'anonymous', 'roles']
 
 export function readUsers(path: string): UserTable {
   const file = new JsoncFile(path)

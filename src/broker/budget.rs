@@ -19,7 +19,7 @@ use super::error::Refusal;
 use super::peer_id::PeerId;
 
 /// What everybody holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Budget {
     max_of_connection: usize,
     max_of_user: usize,
@@ -111,15 +111,17 @@ impl Held {
 impl Budget {
     /// With the bounds of `config`.
     pub(super) fn new(config: &BrokerConfig) -> Self {
-        Self {
-            max_of_connection: config.max_memory_bytes_per_connection,
-            max_of_user: config.max_memory_bytes_per_user,
-            max_of_all: config.max_memory_bytes,
-            connections: Vec::new(),
-            by_owner: HashMap::default(),
-            total: Amount::default(),
-            shared: SharedPayloads::default(),
-        }
+        let mut budget = Self::default();
+        budget.set_bounds(config);
+        budget
+    }
+
+    /// Has the bounds of `config` from now on: who is over a new one gets nothing more, and is cut off when
+    /// more comes for it.
+    pub(super) fn set_bounds(&mut self, config: &BrokerConfig) {
+        self.max_of_connection = config.max_memory_bytes_per_connection;
+        self.max_of_user = config.max_memory_bytes_per_user;
+        self.max_of_all = config.max_memory_bytes;
     }
 
     /// Returns what counts payloads that several connections wait for.

@@ -62,6 +62,39 @@ pub struct BrokerConfig {
     pub upstream: Option<super::UpstreamConfig>,
 }
 
+/// Limits that may change while the broker runs; those that are `None` stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LimitChanges {
+    /// As in [`BrokerConfig`], for those who connect from now on.
+    pub max_connections: Option<usize>,
+    /// The same.
+    pub max_connections_per_user: Option<usize>,
+    /// As in [`BrokerConfig`], for those who sign in from now on.
+    pub max_subscriptions_per_client: Option<usize>,
+    /// The same.
+    pub max_subscriptions_per_hub: Option<usize>,
+    /// As in [`BrokerConfig`], at once.
+    pub max_memory_bytes: Option<usize>,
+    /// The same.
+    pub max_memory_bytes_per_user: Option<usize>,
+    /// The same.
+    pub max_memory_bytes_per_connection: Option<usize>,
+}
+
+impl BrokerConfig {
+    /// Takes over the limits that change.
+    pub(super) fn change_limits(&mut self, changes: &LimitChanges) {
+        let change = |limit: &mut usize, new: Option<usize>| *limit = new.unwrap_or(*limit);
+        change(&mut self.max_connections, changes.max_connections);
+        change(&mut self.max_connections_per_user, changes.max_connections_per_user);
+        change(&mut self.max_subscriptions_per_client, changes.max_subscriptions_per_client);
+        change(&mut self.max_subscriptions_per_hub, changes.max_subscriptions_per_hub);
+        change(&mut self.max_memory_bytes, changes.max_memory_bytes);
+        change(&mut self.max_memory_bytes_per_user, changes.max_memory_bytes_per_user);
+        change(&mut self.max_memory_bytes_per_connection, changes.max_memory_bytes_per_connection);
+    }
+}
+
 impl Default for BrokerConfig {
     fn default() -> Self {
         Self {

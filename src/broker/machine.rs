@@ -3,6 +3,7 @@
 mod access;
 mod given;
 mod journal;
+mod limit_changes;
 mod owed;
 mod presence;
 mod publications;

@@ -49,7 +49,7 @@ mod watches;
 pub use auth_request::{
     Action, AuthRequest, AuthRequestId, AuthorizerConfig, Certificate, ConnectionInfo, Decision,
 };
-pub use config::BrokerConfig;
+pub use config::{BrokerConfig, LimitChanges};
 pub use connection_list::{Found, FoundPeer, SortBy, Wanted};
 pub use discarded::Discarded;
 pub use error::DisconnectReason;

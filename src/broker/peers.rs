@@ -51,6 +51,11 @@ impl Peers {
         }
     }
 
+    /// Has the bounds of `config` on memory from now on.
+    pub(super) fn set_memory_bounds(&mut self, config: &BrokerConfig) {
+        self.budget.set_bounds(config);
+    }
+
     /// Adds a connection.
     pub(super) fn attach(&mut self, name: String, address: String) -> PeerId {
         let slot = self.free.pop().unwrap_or_else(|| {

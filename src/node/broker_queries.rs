@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::broker::{
-    Broker, BrokerStats, EndReason, Found, FoundPeer, FoundRows, JournalEntry, PeerStats, RefusedFor,
-    RefusedOp, SocketEnd, SortBy, Unwanted, UpstreamStats, Volume, Wanted, WantedPatterns,
+    Broker, BrokerStats, EndReason, Found, FoundPeer, FoundRows, JournalEntry, LimitChanges, PeerStats,
+    RefusedFor, RefusedOp, SocketEnd, SortBy, Unwanted, UpstreamStats, Volume, Wanted, WantedPatterns,
 };
 use crate::runtime::{Acceptor, BrokerHandle};
 use crate::subject::Subject;
@@ -62,6 +62,36 @@ enum Query {
     Revalidate {
         ids: Option<BTreeSet<String>>,
     },
+    ChangeLimits {
+        limits: Limits,
+    },
+}
+
+/// Absent: unchanged.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Limits {
+    max_connections: Option<usize>,
+    max_connections_per_user: Option<usize>,
+    max_subscriptions_per_client: Option<usize>,
+    max_subscriptions_per_hub: Option<usize>,
+    max_memory_bytes: Option<usize>,
+    max_memory_bytes_per_user: Option<usize>,
+    max_memory_bytes_per_connection: Option<usize>,
+}
+
+impl From<Limits> for LimitChanges {
+    fn from(limits: Limits) -> Self {
+        Self {
+            max_connections: limits.max_connections,
+            max_connections_per_user: limits.max_connections_per_user,
+            max_subscriptions_per_client: limits.max_subscriptions_per_client,
+            max_subscriptions_per_hub: limits.max_subscriptions_per_hub,
+            max_memory_bytes: limits.max_memory_bytes,
+            max_memory_bytes_per_user: limits.max_memory_bytes_per_user,
+            max_memory_bytes_per_connection: limits.max_memory_bytes_per_connection,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +175,10 @@ fn look(machine: &mut Broker, now: Instant, query: Query) -> String {
         }
         Query::Disconnect { ids } => machine.disconnect(&ids).into(),
         Query::Revalidate { ids } => machine.revalidate(now, ids.as_ref()).into(),
+        Query::ChangeLimits { limits } => {
+            machine.change_limits(&limits.into());
+            true.into()
+        }
     };
     value.to_string()
 }

@@ -7,6 +7,7 @@ mod connections;
 mod drains;
 mod exclusives;
 mod given;
+mod limit_changes;
 mod memory;
 mod model;
 mod routing;
