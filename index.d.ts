@@ -1239,10 +1239,15 @@ export interface RoomsOptions {
 }
 
 /** A member of a room: all its sockets that have joined with one key. */
-export interface RoomMember {
+export interface RoomMember<Data = Agreed> {
   readonly key: string
   /** What its newest socket has joined with; `null` if nothing. */
-  readonly data: Agreed
+  readonly data: Data
+  /**
+   * `user` of its newest socket, by the word of that one's server; not if that has more than 4096 characters of JSON.
+   * Clients that look on are not told: put into `data` what they may see.
+   */
+  readonly user?: Agreed
   /** Oldest first; `since` in ms since 1970. */
   readonly sockets: readonly { readonly id: string; readonly server: string; readonly since: number }[]
   /** None of its sockets can be reached now: each is away, or its server is. */
@@ -1250,12 +1255,12 @@ export interface RoomMember {
 }
 
 /** The events of a room and what listeners get. */
-export interface RoomEvents {
-  join: [member: RoomMember]
+export interface RoomEvents<Data = Agreed> {
+  join: [member: RoomMember<Data>]
   /** Its data, its sockets or `stale` have changed. */
-  update: [member: RoomMember]
+  update: [member: RoomMember<Data>]
   /** Its last socket has left, or was closed, or its server left in order, or was lost. */
-  leave: [member: RoomMember, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
+  leave: [member: RoomMember<Data>, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
   /** The members of another server are known, all of them. */
   sync: []
   /** A server with members here cannot be reached; they are `stale`. */
@@ -1263,10 +1268,10 @@ export interface RoomEvents {
 }
 
 /** A room as one server sees it. Made by `listener.room`. */
-export interface Room extends EventEmitter<RoomEvents> {
+export interface Room<Data = Agreed> extends EventEmitter<RoomEvents<Data>> {
   readonly name: string
   /** By key: those of all servers. */
-  readonly members: ReadonlyMap<string, RoomMember>
+  readonly members: ReadonlyMap<string, RoomMember<Data>>
   /**
    * Lets the client of a socket of this server follow the room with `watchRoom`: it is told who is in, and then each change,
    * with nothing between the two. Nothing is sent to a client that does not ask. Returns what ends it; so does the socket's
@@ -1276,20 +1281,20 @@ export interface Room extends EventEmitter<RoomEvents> {
 }
 
 /** The events of a room as a client follows it, and what listeners get. */
-export interface RoomViewEvents {
-  join: [member: RoomMember]
+export interface RoomViewEvents<Data = Agreed> {
+  join: [member: RoomMember<Data>]
   /** Its data, its sockets or `stale` have changed. */
-  update: [member: RoomMember]
-  leave: [member: RoomMember, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
+  update: [member: RoomMember<Data>]
+  leave: [member: RoomMember<Data>, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
   /** All members are known: at first, and again after the client could not keep up. */
   sync: []
 }
 
 /** A room as a client follows it. Made by `watchRoom`. */
-export interface RoomView extends EventEmitter<RoomViewEvents> {
+export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Data>> {
   readonly name: string
   /** By key: those of all servers. As it was last, once the socket is closed. */
-  readonly members: ReadonlyMap<string, RoomMember>
+  readonly members: ReadonlyMap<string, RoomMember<Data>>
   /** Follows the room no more. */
   close(): void
 }
@@ -1305,20 +1310,26 @@ export interface RoomView extends EventEmitter<RoomViewEvents> {
  * @throws {FabricError} `"ERR_UNSUPPORTED"` the socket renews itself · `"ERR_CLOSED"` · `"ENOBUFS"` · `"ERR_ROOM_LIMIT"`
  *   it follows 1000 rooms
  */
-export declare function watchRoom(socket: ConatSocketClient<any, any, any, any>, room: string): RoomView
+export declare function watchRoom<Data = Agreed>(
+  socket: ConatSocketClient<any, any, any, any>,
+  room: string,
+): RoomView<Data>
 
 /** Sockets that something is written to. Each step makes another one; nothing is sent before `write`, `send` or `close`. */
-export interface Broadcast<Out = Agreed> {
+export interface Broadcast<
+  Out = Agreed,
+  Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> {
   /** These rooms as well; who is in several gets it once. */
-  to(room: string | readonly string[]): Broadcast<Out>
+  to(room: string | readonly string[]): Broadcast<Out, Ask>
   /** Without these sockets, by id; `'room:NAME'` are all of a room. At most 256. */
   except(
     who: string | { readonly id: string } | readonly (string | { readonly id: string })[],
-  ): Broadcast<Out>
+  ): Broadcast<Out, Ask>
   /** Only the sockets of this server. */
-  readonly local: Broadcast<Out>
+  readonly local: Broadcast<Out, Ask>
   /** At most once: not to who is not ready, or has a full window. */
-  readonly volatile: Broadcast<Out>
+  readonly volatile: Broadcast<Out, Ask>
   /**
    * Writes to each member, encoded once. Returns how many sockets of this server took it; the other servers follow, in the
    * order of this server's calls. Who has a full window does not stop the rest: `rooms.slowMember` says what happens.
@@ -1334,12 +1345,25 @@ export interface Broadcast<Out = Agreed> {
     data: Out | MessageData<Out>,
     options?: SendOptions,
   ): Promise<{ delivered: number; lost: { id: string; code: string | number }[] }>
+  /**
+   * Asks each member once, at whichever server it is. Iterates over the answers as they come, with an error in the place of
+   * one that failed, whose `ids` has the socket; or the server, if that was lost (`"ERR_SOCKET_LOST"`) or away (`408`).
+   * Ends when all have answered, or as the options say: `timeout` is that of each answer.
+   *
+   * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`; when iterated: `"ABORT_ERR"` · `"ENOBUFS"` 64 MiB were not read
+   * @example
+   * for await (const answer of listener.to('lobby').request('ready?', { timeout: 2000 })) console.log(answer)
+   */
+  request(
+    data?: Ask[0] | MessageData<Ask[0]>,
+    options?: RequestManyOptions,
+  ): Results<Message<Ask[1]> | FabricError>
   /** The members of all these rooms. */
   members(): RoomMember[]
   /** Their number. */
   readonly size: number
-  /** Closes the sockets. */
-  close(): void
+  /** Closes the sockets: at once, or with a reason that their clients find in `closed`, with its `code`, when they have heard it. */
+  close(reason?: Error): void
 }
 
 /** Options of a socket that connects. */
@@ -1606,7 +1630,9 @@ declare abstract class ConatSocketBase<
    * @example
    * socket.handle(async question => await find(question))
    */
-  handle(answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>): this
+  handle(
+    answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>,
+  ): this
   /**
    * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
    * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
@@ -1790,7 +1816,7 @@ export declare class ServerSocket<
    * @param room 1 to 256 bytes, no control characters.
    * @param member.key 1 to 256 bytes. Sockets with one key are one member. @default the socket's id
    * @param member.data Shown to whoever looks at the room: at most 4096 characters of JSON.
-   * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members of this server · `"ERR_INVALID_ARG_VALUE"`
+   * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members or 64 MiB of them at this server · `"ERR_INVALID_ARG_VALUE"`
    *   · `"ERR_INVALID_ARG_TYPE"` · `"ERR_UNKNOWN_OPTION"` · `"ERR_CLOSED"`
    */
   join(room: string | readonly string[], member?: { key?: string; data?: unknown }): void
@@ -1799,7 +1825,7 @@ export declare class ServerSocket<
   /** Replaces what the room shows of it. */
   update(room: string, data: unknown): void
   /** The members of rooms, without itself. */
-  to(room: string | readonly string[]): Broadcast<Out>
+  to(room: string | readonly string[]): Broadcast<Out, Ask>
 }
 
 /** How long `end` waits. */
@@ -1903,14 +1929,16 @@ export declare class ConatSocketServer<
    * @example
    * listener.handle(question => answers[question])
    */
-  handle(answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>): this
+  handle(
+    answer: (question: Asked[0], message: Message<Asked[0], Asked[1]>) => Asked[1] | Promise<Asked[1]>,
+  ): this
   /**
    * The sockets in a room, at all servers of the subject that have used rooms.
    *
    * @example
    * listener.to('lobby').except(socket).write({ from: socket.id, text })
    */
-  to(room: string | readonly string[]): Broadcast<Out>
+  to(room: string | readonly string[]): Broadcast<Out, Ask>
   /**
    * A room, with who is in it at all servers. The same object for the same name.
    *
@@ -1918,7 +1946,7 @@ export declare class ConatSocketServer<
    * @example
    * listener.room('lobby').on('join', member => console.log(`${member.key} is here`))
    */
-  room(name: string): Room
+  room<Data = Agreed>(name: string): Room<Data>
   /**
    * Iterates over the connections: those that nobody has been given yet, and what comes; at most 10,000 wait, further
    * ones are closed. Listeners of `connection` and other loops get them as well.

@@ -6,6 +6,7 @@ import {
   type ConatSocketServer,
   callConatService,
   createServiceClient,
+  FabricError,
   getSkew,
   type Message,
   type ServerSocket,
@@ -57,6 +58,11 @@ const signalOf = ({ signal }: WaitOptions): { signal?: AbortSignal } =>
   signal === undefined ? {} : { signal }
 const iterated = async (answers: AsyncIterable<unknown>): Promise<void> => {
   for await (const _ of answers);
+}
+
+/** Throws the first error among the answers. */
+const answered = async (answers: AsyncIterable<Message | FabricError>): Promise<void> => {
+  for await (const answer of answers) if (answer instanceof FabricError) throw answer
 }
 
 const socketWait = (
@@ -178,6 +184,10 @@ export const WAITS: Record<string, Row> = {
   'ConatSocketServer.request': {
     begin: ({ listener, server }, bounds) =>
       server && listener.request('?', bounds).then(([answer]) => Promise.reject(answer)),
+    what: /answer|the socket did not get ready|request over a socket/,
+  },
+  'Broadcast.request': {
+    begin: ({ listener, server }, bounds) => server && answered(listener.to('lobby').request('?', bounds)),
     what: /answer|the socket did not get ready|request over a socket/,
   },
   'Broadcast.send': {

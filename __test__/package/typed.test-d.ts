@@ -71,6 +71,18 @@ async function chat(client: selvedge.Client): Promise<void> {
   })
   // @ts-expect-error a server writes whom it is from
   listener.to('lobby').write({ text: 'hello' })
+  for await (const answer of listener.to('lobby').except('bob').request({ invite: 'all' })) {
+    const isIn: boolean = answer instanceof selvedge.FabricError ? false : answer.data
+    console.log(isIn)
+  }
+  // @ts-expect-error a server asks something else
+  listener.to('lobby').request('who')
+  listener.to('lobby').close(new selvedge.FabricError('over', 403))
+  const mood: string = listener.room<{ mood: string }>('lobby').members.get('ann')?.data.mood ?? ''
+  const view = selvedge.watchRoom<{ mood: string }>(socket, 'lobby')
+  view.on('join', ({ data }) => data.mood === mood)
+  // @ts-expect-error members have no such data
+  view.members.get('ann')?.data.age
   // @ts-expect-error headers go into { headers }
   await socket.send({ text: 'hello' }, { n: 1 })
 

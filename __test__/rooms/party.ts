@@ -1,6 +1,7 @@
 // A server of rooms with its members, and what is true of them: whatever the server and its peers say is compared with it.
 import type { State } from '../../index'
-import { MessageData } from '../../lib/messaging/message'
+import { onAbort } from '../../lib/async/aborts'
+import { type Message, MessageData } from '../../lib/messaging/message'
 import type { RoomHost, RoomSocket } from '../../lib/rooms/host'
 import type { Room } from '../../lib/rooms/room'
 import { type Audience, type Outcome, Rooms } from '../../lib/rooms/rooms'
@@ -36,6 +37,7 @@ export class Member implements RoomSocket {
   state: State = 'ready'
   ended = false
   isFull = false
+  readonly user = undefined
   /** By room. */
   readonly rooms = new Map<string, Membership>()
   readonly outbox = {
@@ -54,7 +56,25 @@ export class Member implements RoomSocket {
     })
   }
 
+  /** Answers with its id in the place of its subject. */
+  request(data: unknown, { signal }: { signal: AbortSignal }): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      onAbort(signal, () => reject(new FabricError('aborted', 'ABORT_ERR')))
+      this.party.world.after(10, this.party.process, () => {
+        if (this.state === 'closed') reject(new FabricError('closed', 'EPIPE'))
+        else {
+          const answer = new MessageData(data as MessageData)
+          resolve(Object.assign(answer, { subject: this.id }) as unknown as Message)
+        }
+      })
+    })
+  }
+
   closeFor(): void {
+    this.enter('closed')
+  }
+
+  closeWith(): void {
     this.enter('closed')
   }
 
@@ -173,6 +193,21 @@ export class Party implements Watcher {
       })
     }
     this.#compare(number, meant)
+  }
+
+  /** Asks members, and returns who has answered: each once. */
+  async ask(audience: Audience): Promise<{ answered: Set<string>; failed: number }> {
+    this.unsettled += 1
+    const answered = new Set<string>()
+    let failed = 0
+    for await (const reply of this.rooms.request(audience, 'who?', { timeout: 5000 })) {
+      const id = reply instanceof FabricError ? reply.ids?.[0] : reply.subject
+      if (id === undefined || answered.has(id)) throw new Error(`${id} answers twice, as ${this.id} hears it`)
+      answered.add(id)
+      if (reply instanceof FabricError) failed += 1
+    }
+    this.unsettled -= 1
+    return { answered, failed }
   }
 
   /** What this server owns, and so everybody should see, by room and key. */

@@ -21,6 +21,7 @@ class Story {
   readonly world: World
   readonly parties = new Map<string, Party>()
   readonly broadcasts: Broadcasted[] = []
+  readonly #failures: unknown[] = []
   readonly #options: Party['options']
   /** Until when a server is disturbed. */
   /** How long a server may still be taken for alive when everybody is back, in ms. */
@@ -103,7 +104,8 @@ class Story {
     if (isClosing) party.rooms.closeAll({ rooms, except, isLocal: chance.below(2) === 0 })
     else {
       const audience = { rooms, except: except.slice(chance.below(3)), isLocal: chance.below(5) === 0 }
-      party.write(audience, chance.below(3) === 0)
+      if (chance.below(8) === 0) party.ask(audience).catch(error => this.#failures.push(error))
+      else party.write(audience, chance.below(3) === 0)
     }
   }
 
@@ -255,7 +257,20 @@ class Story {
     const from = this.broadcasts.length
     for (const party of this.parties.values())
       party.write({ rooms: [...ROOMS], except: [], isLocal: false }, true)
+    // And whom anybody asks answers.
+    const members = [...this.parties.values()].flatMap(({ members }) => [...members])
+    const present = members.filter(({ rooms }) => rooms.size > 0).map(({ id }) => id)
+    const answers: unknown[] = []
+    for (const party of this.parties.values()) {
+      const asked = party.ask({ rooms: [...ROOMS], except: [], isLocal: false })
+      asked.then(
+        ({ answered, failed }) => answers.push([[...answered].sort(), failed, party.id]),
+        error => this.#failures.push(error),
+      )
+    }
     await world.runUntil(world.now + 3000)
+    await new Promise(setImmediate)
+    for (const party of this.parties.values()) expect(answers).toContainEqual([present.sort(), 0, party.id])
     for (const { from: party, arrivedAt } of this.broadcasts.slice(from)) {
       expect([party.id, [...arrivedAt].map(({ id }) => id).sort()]).toEqual([
         party.id,
@@ -266,6 +281,7 @@ class Story {
 
   #checkRest(): void {
     const count = this.parties.size
+    expect(this.#failures).toEqual([])
     for (const party of this.parties.values()) party.checkSent()
     expect([...this.parties.values()].map(({ unsettled }) => unsettled)).toEqual(Array(count).fill(0))
     expect([...this.world.links].map(({ unacked }) => unacked).filter(left => left > 0)).toEqual([])

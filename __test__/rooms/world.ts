@@ -250,6 +250,13 @@ export class SimulatedLink implements Link {
     })
   }
 
+  async waitUntilWritable(): Promise<void> {
+    while (this.#unacked.length >= this.#world.window / 2) {
+      if (this.state === 'closed') throw new Error('closed')
+      await new Promise<void>(resolve => this.#world.after(20, this.where, resolve))
+    }
+  }
+
   write(data: unknown): boolean {
     if (this.state === 'closed') throw Object.assign(new Error('closed'), { code: 'EPIPE' })
     if (this.#unacked.length >= this.#world.window) throw new Error('ENOBUFS')

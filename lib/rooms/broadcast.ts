@@ -1,8 +1,11 @@
 // Whom something is written to: rooms, without exceptions, here or everywhere. Each step makes another one.
-import type { Headers, RoomMember, SendOptions, WriteOptions } from '../../index'
+import type { Headers, RequestManyOptions, Results, RoomMember, SendOptions, WriteOptions } from '../../index'
 import { settledWithin } from '../async/bounds'
+import { errorHeaders } from '../messaging/error-headers'
+import type { Message } from '../messaging/message'
 import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
+import type { CloseReason } from './messages'
 import { checkRoom, MAX_EXCEPTIONS } from './options'
 import type { Audience, Outcome, Rooms } from './rooms'
 
@@ -77,11 +80,28 @@ export class Broadcast {
     return this.members().length
   }
 
-  close(): void {
-    this.#rooms.closeAll(this.#audience)
+  /** Asks each of them: the answers, and why there are none, as they come. */
+  request(data?: unknown, options?: RequestManyOptions): Results<Message | FabricError> {
+    return this.#rooms.request(this.#audience, data, options)
+  }
+
+  /** Closes the sockets. Their clients are told why, if that is given. */
+  close(reason?: Error): void {
+    if (reason === undefined) this.#rooms.closeAll(this.#audience)
+    else if (reason instanceof Error) this.#rooms.closeAll(this.#audience, closeReason(reason))
+    else throw invalidType('the reason', 'an Error', reason)
   }
 
   #with(change: Partial<Audience>): Broadcast {
     return new Broadcast(this.#rooms, this.#reads, { ...this.#audience, ...change }, this.#isVolatile)
   }
 }
+
+/** Text and code, as they travel. */
+function closeReason(error: Error): CloseReason {
+  const { error: message, code = 'ERR_SOCKET_CLOSED' } = errorHeaders(error)
+  return { message: message.slice(0, MAX_REASON), code }
+}
+
+/** Characters of a reason: it travels in headers. */
+const MAX_REASON = 4096

@@ -13,6 +13,13 @@ export type RoomNews =
   | [kind: 'join' | 'update', member: RoomMember]
   | [kind: 'leave', key: string, reason: LeaveReason]
 
+/** What clients see of a member: who its user is, is not theirs to know. */
+export function shown(member: RoomMember): RoomMember {
+  if (member.user === undefined) return member
+  const { user: _, ...rest } = member
+  return rest
+}
+
 export function roomHeaders(room: string): string {
   return `${START}${JSON.stringify(room)}}`
 }

@@ -1,7 +1,7 @@
 // The server's side of following a room: everything is told as soon as the client asks and the program allows it, and each
 // change from then on. A client that does not keep up is told everything anew when it does.
 import type { RoomMember } from '../../index'
-import type { RoomNews } from './follow-messages'
+import { type RoomNews, shown } from './follow-messages'
 
 /** Members in one message: at most 256 KiB of their data. */
 const MEMBERS = 50
@@ -67,7 +67,10 @@ export class Following {
   #tellRest(): void {
     while (this.#left !== undefined) {
       const keys = this.#left.slice(-MEMBERS)
-      const members = keys.reverse().flatMap(key => this.#room.members.get(key) ?? [])
+      const members = keys
+        .reverse()
+        .flatMap(key => this.#room.members.get(key) ?? [])
+        .map(shown)
       const isLast = keys.length === this.#left.length
       if (!this.#tell(['members', members, this.#isFirst, isLast])) return
       this.#isFirst = false

@@ -12,12 +12,17 @@ export interface RoomSocket {
   readonly engineHandle: number
   readonly state: State
   readonly ended: boolean
+  /** Who connected it, by the word of the broker. */
+  readonly user: unknown
   readonly outbox: {
     refusal(size: number): FabricError | undefined
     countWrite(size: number, isVolatile: boolean): boolean
     countDropped(): void
   }
+  request(data: unknown, options: { timeout: number; signal: AbortSignal }): Promise<Message>
   whenHandled(): Promise<Failure | undefined>
+  /** Closes it, and tells its client why. */
+  closeWith(reason: FabricError): void
   closeFor(error: FabricError): void
   close(): void
 }
@@ -29,6 +34,7 @@ export interface Link {
   isOwned: boolean
   readonly state: State
   write(data: unknown): boolean
+  waitUntilWritable(): Promise<void>
   close(): void
   unref(): unknown
   on(name: string, listener: (...args: never[]) => void): unknown

@@ -1,10 +1,19 @@
 // What the servers of a listener say to each other. It comes over the fabric, so every shape is checked.
 import type { Headers } from '../../index'
+import { readCode } from '../messaging/error-headers'
 import { MAX_NAME } from './options'
 import type { Entry } from './table'
 
-/** An entry of a room as it travels: room, socket, key, data, since, stale. */
-export type Row = [room: string, id: string, key: string, data: unknown, since: number, stale: boolean]
+/** An entry of a room as it travels. */
+export type Row = [
+  room: string,
+  id: string,
+  key: string,
+  data: unknown,
+  since: number,
+  stale: boolean,
+  user?: unknown,
+]
 /** A change: a row, or the room and the socket of one that has left, and why. */
 export type Change = Row | [room: string, id: string, reason: 'left' | 'closed']
 
@@ -21,24 +30,67 @@ export interface Forwarded {
   readonly ttl: number | undefined
 }
 
+/** A request to members. */
+export interface ForwardedAsk {
+  readonly rooms: readonly string[]
+  readonly except: readonly string[]
+  readonly number: number
+  readonly timeout: number
+  readonly encoding: number
+  readonly raw: Uint8Array
+  readonly headers: Headers | null
+}
+
+/** What a member has answered; or, with an encoding that is none, why it has not. */
+export type MemberAnswer = [from: string, raw: Uint8Array, encoding: number, headers: Headers | null]
+
 export type PeerMessage =
   | { kind: 'hello'; id: string }
   | { kind: 'table'; rows: Row[]; isLast: boolean }
   | { kind: 'changes'; changes: Change[] }
   | { kind: 'write'; broadcast: Forwarded }
   | { kind: 'wrote'; number: number; delivered: number; lost: { id: string; code: string | number }[] }
-  | { kind: 'close'; rooms: string[]; except: string[] }
+  | { kind: 'close'; rooms: string[]; except: string[]; reason?: CloseReason | undefined }
+  | { kind: 'ask'; ask: ForwardedAsk }
+  | { kind: 'unask'; number: number }
+  | { kind: 'answers'; number: number; answers: MemberAnswer[]; isLast: boolean }
 
-export function rowOf(room: string, { id, key, data, since, stale }: Entry): Row {
-  return [room, id, key, data, since, stale]
+/** Why members are closed. */
+export interface CloseReason {
+  readonly message: string
+  readonly code: string | number
 }
 
-export function entryOf([, id, key, data, since, stale]: Row): Entry {
-  return { id, key, data, since, stale }
+export function rowOf(room: string, { id, key, data, since, stale, user }: Entry): Row {
+  const row: Row = [room, id, key, data, since, stale]
+  if (user !== undefined) row.push(user)
+  return row
+}
+
+export function entryOf([room, id, key, data, since, stale, user]: Row): Entry {
+  return { id, key, data, since, stale, user, size: sizeOf(room, id, key, data, user) }
+}
+
+/** Returns what an entry takes, in characters of its parts: about what it takes in memory. */
+export function sizeOf(room: string, id: string, key: string, data: unknown, user: unknown): number {
+  return ENTRY_SIZE + room.length + id.length + key.length + jsonLength(data) + jsonLength(user)
+}
+
+/** Of an entry without any of it. */
+const ENTRY_SIZE = 100
+
+/** Returns the characters that a value takes as JSON; of what has none, more than any may have. */
+export function jsonLength(value: unknown): number {
+  if (value === undefined || value === null) return 0
+  try {
+    return JSON.stringify(value)?.length ?? Number.POSITIVE_INFINITY
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
 }
 
 export function isRow(change: Change): change is Row {
-  return change.length === 6
+  return change.length > 3
 }
 
 /** As it travels. */
@@ -57,8 +109,19 @@ export function encodePeer(message: PeerMessage): unknown[] {
     }
     case 'wrote':
       return ['wrote', message.number, message.delivered, message.lost]
-    case 'close':
-      return ['close', message.rooms, message.except]
+    case 'close': {
+      const { rooms, except, reason } = message
+      const close = ['close', rooms, except]
+      return reason === undefined ? close : [...close, reason.message, reason.code]
+    }
+    case 'ask': {
+      const { rooms, except, number, timeout, encoding, raw, headers } = message.ask
+      return ['ask', rooms, except, timeout, number, encoding, raw, headers]
+    }
+    case 'unask':
+      return ['unask', message.number]
+    case 'answers':
+      return ['answers', message.number, message.answers, message.isLast]
   }
 }
 
@@ -69,12 +132,27 @@ export function decodePeer(data: unknown): PeerMessage | undefined {
   if (kind === 'hello' && typeof first === 'string') return { kind, id: first }
   if (kind === 'table' && areRows(first)) return { kind, rows: first, isLast: second === true }
   if (kind === 'changes' && areChanges(first)) return { kind, changes: first }
-  if (kind === 'close' && areTexts(first) && areTexts(second)) return { kind, rooms: first, except: second }
+  if (kind === 'close' && areTexts(first) && areTexts(second)) {
+    const [message, code] = [isVolatile, readCode(number)]
+    const reason = typeof message === 'string' && code !== undefined ? { message, code } : undefined
+    return { kind, rooms: first, except: second, reason }
+  }
+  if (kind === 'unask' && typeof first === 'number') return { kind, number: first }
+  if (kind === 'answers' && typeof first === 'number' && areAnswers(second))
+    return { kind, number: first, answers: second, isLast: isVolatile === true }
   if (kind === 'wrote' && typeof first === 'number' && typeof second === 'number') {
     return { kind, number: first, delivered: second, lost: lostOf(isVolatile) }
   }
-  const isWrite = kind === 'write' && areTexts(first) && areTexts(second) && raw instanceof Uint8Array
-  if (!isWrite || (encoding !== 0 && encoding !== 1)) return undefined
+  if (!areTexts(first) || !areTexts(second) || !(raw instanceof Uint8Array)) return undefined
+  if (encoding !== 0 && encoding !== 1) return undefined
+  if (kind === 'ask') {
+    const timeout = isVolatile
+    if (typeof number !== 'number' || typeof timeout !== 'number' || !(timeout > 0)) return undefined
+    const told = typeof headers === 'object' ? (headers as Headers | null) : null
+    const ask = { rooms: first, except: second, number, timeout: Math.min(timeout, MAX_TIMEOUT) }
+    return { kind, ask: { ...ask, encoding, raw, headers: told } }
+  }
+  if (kind !== 'write') return undefined
   const broadcast: Forwarded = {
     rooms: first,
     except: second,
@@ -92,6 +170,24 @@ function lostOf(list: unknown): { id: string; code: string | number }[] {
   if (!Array.isArray(list)) return []
   return list.filter(
     (one): one is { id: string; code: string } => typeof one?.id === 'string' && one.code !== undefined,
+  )
+}
+
+/** The longest delay of a timer, in ms. */
+const MAX_TIMEOUT = 0x7fffffff
+
+function areAnswers(list: unknown): list is MemberAnswer[] {
+  return Array.isArray(list) && list.every(isAnswer)
+}
+
+function isAnswer(answer: unknown): boolean {
+  if (!Array.isArray(answer) || answer.length !== 4) return false
+  const [from, raw, encoding, headers] = answer
+  return (
+    typeof from === 'string' &&
+    raw instanceof Uint8Array &&
+    (encoding === 0 || encoding === 1 || encoding === 255) &&
+    typeof headers === 'object'
   )
 }
 
@@ -117,7 +213,7 @@ function isName(text: unknown): boolean {
 }
 
 function isRowShaped(row: unknown): boolean {
-  if (!Array.isArray(row) || row.length !== 6) return false
+  if (!Array.isArray(row) || row.length < 6) return false
   const [room, id, key, , since, stale] = row
   return [room, id, key].every(isName) && typeof since === 'number' && typeof stale === 'boolean'
 }

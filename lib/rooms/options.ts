@@ -19,8 +19,11 @@ export const MAX_NAME = 256
 const MAX_DATA = 4096
 /** Rooms of one socket. */
 export const MAX_ROOMS = 1000
-/** Entries of a listener: a socket in a room is one. */
+/** Entries of a listener: a socket in a room is one. And what they take, about, in bytes. */
 export const MAX_ENTRIES = 100_000
+export const MAX_TABLE_BYTES = 64 * 1024 * 1024
+/** Characters of a user as JSON: a longer one is not told. */
+export const MAX_USER = 4096
 /** Exceptions of a broadcast. */
 export const MAX_EXCEPTIONS = 256
 

@@ -1,8 +1,8 @@
 // The other servers of a listener: how they are found, and the socket to each.
 import type { Link, LinkServer, RoomHost } from './host'
-import { type Change, decodePeer, encodePeer, entryOf, type PeerMessage, type Row } from './messages'
-import { MAX_ENTRIES } from './options'
-import { Table } from './table'
+import { type Change, decodePeer, encodePeer, entryOf, type PeerMessage, type Row, rowOf } from './messages'
+import { MAX_ENTRIES, MAX_TABLE_BYTES } from './options'
+import { type Entry, Table } from './table'
 
 /**
  * Between two hellos, in ms; half of it more by chance. The shorter one for a while after a start, a reconnect and a loss:
@@ -13,6 +13,8 @@ const SEEK_EVERY = 2000
 const SEEK_FOR = 5 * 60_000
 /** How long the first answer of a server that has said hello is waited for, in ms. */
 const REACH_WITHIN = 10_000
+/** About the bytes of one piece of a table. */
+const PIECE = 256 * 1024
 /** Changes within this time leave together, in ms. */
 const COALESCE = 5
 /** Links that one server may have here: the one in use, those it has lost and has not, and those that come. */
@@ -39,7 +41,7 @@ export interface Peer {
 /** Whoever keeps the rooms. */
 export interface PeersOwner {
   /** All that is here, for a new peer. */
-  rows(): Iterable<Row>
+  entries(): Iterable<[room: string, entry: Entry]>
   /** A peer's whole table has come, in the place of what was known of it. */
   handleTable(peer: Peer, before: Table): void
   handleChanges(peer: Peer, changes: readonly Change[]): void
@@ -291,7 +293,7 @@ export class Peers {
   #handle(peer: Peer, message: PeerMessage): void {
     if (message.kind === 'table') {
       for (const row of message.rows) peer.coming.set(row[0], entryOf(row))
-      if (peer.coming.size > MAX_ENTRIES) {
+      if (isTooLarge(peer.coming)) {
         this.#giveUp(peer.link)
         return
       }
@@ -302,7 +304,7 @@ export class Peers {
       this.#replaceTable(peer, coming)
     } else if (message.kind === 'changes') {
       this.#owner.handleChanges(peer, message.changes)
-      if (peer.table.size > MAX_ENTRIES) this.#giveUp(peer.link)
+      if (isTooLarge(peer.table)) this.#giveUp(peer.link)
     } else this.#owner.handleMessage(peer, message)
   }
 
@@ -321,13 +323,16 @@ export class Peers {
   #sendTable(link: Link): void {
     this.#flushChanges()
     let rows: Row[] = []
+    let bytes = 0
     const send = (isLast: boolean): void => {
       this.#tell(link, { kind: 'table', rows, isLast })
       rows = []
+      bytes = 0
     }
-    for (const row of this.#owner.rows()) {
-      rows.push(row)
-      if (rows.length >= this.#host.rowsAtOnce) send(false)
+    for (const [room, entry] of this.#owner.entries()) {
+      rows.push(rowOf(room, entry))
+      bytes += entry.size
+      if (rows.length >= this.#host.rowsAtOnce || bytes > PIECE) send(false)
     }
     send(true)
   }
@@ -355,4 +360,9 @@ export class Peers {
     this.#givenUp.add(link)
     link.close()
   }
+}
+
+/** Whether a table has more than any server may have. */
+function isTooLarge({ size, bytes }: Table): boolean {
+  return size > MAX_ENTRIES || bytes > MAX_TABLE_BYTES
 }

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events'
 import type { RoomEvents, RoomMember } from '../../index'
 import { invalidType } from '../values/errors'
-import type { RoomNews } from './follow-messages'
+import { type RoomNews, shown } from './follow-messages'
 import { Following, isFollower } from './following'
 import type { RoomHost } from './host'
 import type { Entry, LeaveReason } from './table'
@@ -100,6 +100,7 @@ export class Room extends EventEmitter<RoomEvents> {
     const member: RoomMember = {
       key,
       data: newest.entry.data,
+      ...(newest.entry.user !== undefined && { user: newest.entry.user }),
       sockets: entries.map(({ server, entry: { id, since } }) => ({ id, server, since })),
       stale: entries.every(({ entry, away }) => away || entry.stale),
     }
@@ -109,7 +110,7 @@ export class Room extends EventEmitter<RoomEvents> {
   }
 
   #tell(kind: 'join' | 'update', member: RoomMember): void {
-    this.#follow([kind, member])
+    this.#follow([kind, shown(member)])
     this.emit(kind, member)
   }
 

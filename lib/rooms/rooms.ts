@@ -1,17 +1,45 @@
 // The rooms of one listener: its own sockets' memberships, which nobody else changes, and copies of those of the other
 // servers of the subject (docs/internals/rooms.md).
-import type { MessageOptions, RoomMember, RoomsOptions, State, WriteOptions } from '../../index'
+import type {
+  MessageOptions,
+  RequestManyOptions,
+  Results,
+  RoomMember,
+  RoomsOptions,
+  State,
+  WriteOptions,
+} from '../../index'
 import type { Outgoing } from '../engine/outgoing'
-import { MessageData } from '../messaging/message'
+import { type Message, MessageData } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
+import { Asking, checkAsk, timeoutOf } from './asking'
 import type { RoomHost, RoomSocket } from './host'
-import { type Change, entryOf, type Forwarded, isRow, type PeerMessage, type Row, rowOf } from './messages'
-import { checkMemberData, checkRoom, MAX_ENTRIES, MAX_ROOMS, MEMBER_SHAPE, ROOMS_SHAPE } from './options'
+import {
+  type Change,
+  type CloseReason,
+  entryOf,
+  type Forwarded,
+  isRow,
+  jsonLength,
+  type PeerMessage,
+  rowOf,
+  sizeOf,
+} from './messages'
+import {
+  checkMemberData,
+  checkRoom,
+  MAX_ENTRIES,
+  MAX_ROOMS,
+  MAX_TABLE_BYTES,
+  MAX_USER,
+  MEMBER_SHAPE,
+  ROOMS_SHAPE,
+} from './options'
 import { type Peer, Peers, type PeersOwner } from './peers'
 import { Room } from './room'
 import { type Entry, type LeaveReason, Table } from './table'
@@ -42,6 +70,7 @@ export class Rooms implements PeersOwner {
   readonly #options: RoomsOptions
   readonly #own = new Table<OwnEntry>()
   readonly #peers: Peers
+  readonly #asking: Asking
   readonly #watched = new Map<string, Room>()
   /** The sockets of a room in a row, until somebody joins or leaves. */
   readonly #rows = new Map<string, readonly RoomSocket[]>()
@@ -59,6 +88,7 @@ export class Rooms implements PeersOwner {
     this.#host = host
     this.#options = options
     this.#peers = new Peers(host, this, options.servers ?? ROOMS_SHAPE.servers.default)
+    this.#asking = new Asking(host, (peer, message) => this.#peers.say(peer, message))
   }
 
   /** The rooms that a socket of this server is in. */
@@ -81,16 +111,24 @@ export class Rooms implements PeersOwner {
       throw limit(`a socket is in ${MAX_ROOMS} rooms`)
     if (this.#own.size + rooms.length > MAX_ENTRIES) throw limit(`there are ${MAX_ENTRIES} members`)
     const key = member.key ?? id
-    for (const room of rooms) {
+    const data = member.data ?? null
+    const user = userOf(socket)
+    const entries = rooms.map(room => {
       const since = this.#own.of(room).get(id)?.since ?? this.#host.now()
-      this.#put(room, { id, key, data: member.data ?? null, since, stale: socket.state !== 'ready', socket })
-    }
+      const size = sizeOf(room, id, key, data, user)
+      return { id, key, data, since, stale: socket.state !== 'ready', user, size, socket }
+    })
+    const bytes = entries.reduce((sum, { size }) => sum + size, this.#own.bytes)
+    if (bytes > MAX_TABLE_BYTES) throw limit(`the members take ${MAX_TABLE_BYTES} bytes`)
+    for (const [at, entry] of entries.entries()) this.#put(rooms[at]!, entry)
   }
 
   update(socket: RoomSocket, room: string, data: unknown): void {
     checkMemberData(data)
     const entry = this.#own.of(room).get(socket.id)
-    if (entry !== undefined) this.#put(room, { ...entry, data: data ?? null })
+    if (entry === undefined) return
+    const size = sizeOf(room, entry.id, entry.key, data, entry.user)
+    this.#put(room, { ...entry, data: data ?? null, size })
   }
 
   leave(socket: RoomSocket, room: string, reason: 'left' | 'closed' = 'left'): void {
@@ -169,21 +207,47 @@ export class Rooms implements PeersOwner {
     }
   }
 
-  /** Closes the sockets, here and at the other servers. */
-  closeAll(audience: Audience): void {
+  /** Asks each of them; the answers come as they are there. */
+  request(
+    audience: Audience,
+    data: unknown,
+    options: RequestManyOptions | undefined,
+  ): Results<Message | FabricError> {
+    checkAsk(options)
+    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    const { encoding, raw, headers = null } = message.copy()
     const { rooms, except, isLocal } = audience
-    if (!isLocal) this.#peers.sayAll({ kind: 'close', rooms: [...rooms], except: [...except] })
-    for (const socket of this.#audience(audience)) socket.close()
+    const number = (this.#lastNumber += 1)
+    const peers = isLocal ? [] : [...this.#peers]
+    const ask = { rooms, except, number, timeout: timeoutOf(options), encoding, raw, headers }
+    if (peers.length > 0) this.#peers.sayAll({ kind: 'ask', ask })
+    const targets = this.#audience(audience).filter(isOpen)
+    return this.#asking.ask(
+      { number, data: new MessageData({ encoding, raw, headers }), targets },
+      options,
+      peers,
+    )
+  }
+
+  /** Closes the sockets, here and at the other servers. */
+  closeAll(audience: Audience, reason?: CloseReason): void {
+    const { rooms, except, isLocal } = audience
+    if (!isLocal) this.#peers.sayAll({ kind: 'close', rooms: [...rooms], except: [...except], reason })
+    for (const socket of this.#audience(audience)) {
+      if (reason === undefined) socket.close()
+      else socket.closeWith(new FabricError(reason.message, reason.code))
+    }
   }
 
   close(): void {
     this.#isClosed = true
+    this.#asking.close()
     this.#peers.close()
     for (const room of this.#watched.values()) room.close()
   }
 
-  *rows(): Iterable<Row> {
-    if (this.#hasPresence) for (const [room, entry] of this.#own) yield rowOf(room, entry)
+  entries(): Iterable<[room: string, entry: Entry]> {
+    return this.#hasPresence ? this.#own : []
   }
 
   handleTable(peer: Peer, before: Table): void {
@@ -237,6 +301,7 @@ export class Rooms implements PeersOwner {
   }
 
   handleLinkClosed(peer: Peer): void {
+    this.#asking.handleLinkClosed(peer)
     for (const awaited of this.#awaited.values()) {
       awaited.get(peer)?.({ delivered: 0, lost: [{ id: peer.id, code: 'ERR_SOCKET_LOST' }] })
     }
@@ -251,7 +316,14 @@ export class Rooms implements PeersOwner {
     else if (message.kind === 'wrote') {
       const { number, delivered, lost } = message
       this.#awaited.get(number)?.get(peer)?.({ delivered, lost })
-    } else if (message.kind === 'close') this.closeAll({ ...message, isLocal: true })
+    } else if (message.kind === 'close') this.closeAll({ ...message, isLocal: true }, message.reason)
+    else if (message.kind === 'ask') {
+      const { ask } = message
+      const targets = this.#audience({ ...ask, isLocal: true }).filter(isOpen)
+      void this.#asking.handleAsk(peer, { ...ask, data: new MessageData(ask), targets })
+    } else if (message.kind === 'unask') this.#asking.handleUnask(peer, message.number)
+    else if (message.kind === 'answers')
+      this.#asking.handleAnswers(peer, message.number, message.answers, message.isLast)
   }
 
   /** Delivers what another server has written to a room. */
@@ -342,7 +414,7 @@ export class Rooms implements PeersOwner {
     const slow: RoomSocket[] = []
     const taking: RoomSocket[] = []
     for (const socket of targets) {
-      if (socket.ended || socket.state === 'closed') continue
+      if (!isOpen(socket)) continue
       const isFull = (isVolatile && socket.state !== 'ready') || socket.outbox.refusal(size) !== undefined
       const list = isFull ? slow : taking
       list.push(socket)
@@ -376,6 +448,15 @@ export class Rooms implements PeersOwner {
     }
     return { delivered: targets.length - lost.length, lost }
   }
+}
+
+function isOpen({ ended, state }: RoomSocket): boolean {
+  return !ended && state !== 'closed'
+}
+
+/** Who has connected a socket, unless that is long. */
+function userOf({ user }: RoomSocket): unknown {
+  return jsonLength(user) <= MAX_USER ? user : undefined
 }
 
 function handled(socket: RoomSocket): Promise<Failure | undefined> {

@@ -11,6 +11,10 @@ export interface Entry {
   readonly since: number
   /** Whether the socket is away. */
   readonly stale: boolean
+  /** Who connected it, by the word of the broker; nothing if nobody vouches, or it is long. */
+  readonly user: unknown
+  /** What it takes, about, in bytes. */
+  readonly size: number
 }
 
 /** Why a member is not in any more. */
@@ -23,10 +27,16 @@ export class Table<E extends Entry = Entry> {
   readonly #rooms = new Map<string, Map<string, E>>()
   readonly #bySocket = new Map<string, Set<string>>()
   #size = 0
+  #bytes = 0
 
   /** The number of entries. */
   get size(): number {
     return this.#size
+  }
+
+  /** What the entries take, about. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   get rooms(): Iterable<string> {
@@ -52,6 +62,7 @@ export class Table<E extends Entry = Entry> {
     }
     const before = entries.get(entry.id)
     entries.set(entry.id, entry)
+    this.#bytes += entry.size - (before?.size ?? 0)
     if (before !== undefined) return before
     this.#size += 1
     const rooms = this.#bySocket.get(entry.id)
@@ -68,6 +79,7 @@ export class Table<E extends Entry = Entry> {
     entries.delete(id)
     if (entries.size === 0) this.#rooms.delete(room)
     this.#size -= 1
+    this.#bytes -= entry.size
     const rooms = this.#bySocket.get(id)
     rooms?.delete(room)
     if (rooms?.size === 0) this.#bySocket.delete(id)

@@ -141,8 +141,14 @@ export class ServerSocket extends ConatSocketBase implements Follower {
     if (CHANNELS.listenerRefused.hasSubscribers) {
       CHANNELS.listenerRefused.publish({ listener: this.#owner, id: this.id, reason: error })
     }
+    this.closeWith(error)
+  }
+
+  /** Closes, when its client has heard why. @internal */
+  closeWith(reason: FabricError): void {
+    if (this.state === 'closed') return
     this.shut()
-    this.outbox.writeOwn(closingHeaders({ reason: error, isUnasked: !this.openRequests().asked.hasGiven }))
+    this.outbox.writeOwn(closingHeaders({ reason, isUnasked: !this.openRequests().asked.hasGiven }))
     void this.end({ timeout: HEAR_WITHIN }).catch(() => {})
   }
 
