@@ -2765,6 +2765,8 @@ export interface BrokerOverview {
   /** Where it listens. */
   address: string | null
   totals: NonNullable<ConatServer['totals']>
+  /** Options of the broker, with defaults. */
+  limits: { maxConnections: number; maxMemoryBytes: number }
 }
 
 /** What connections can be sorted by. */
@@ -2936,7 +2938,6 @@ export interface BrokerEvent {
 
 /** What the monitor tells of a broker: `GET /monitor/api/overview?since=TIME`. */
 export interface MonitorOverview extends BrokerOverview {
-  limits: { maxConnections: number; maxMemoryBytes: number }
   /** By reason, as in metrics. */
   counts: {
     closed: Record<string, number>

@@ -375,6 +375,30 @@ describe('doctor', () => {
     expect(exit).toBe(8)
   })
 
+  test('tells what is used of the limits, to whoever may know', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+    const [path, config] = [join(folder, 'password'), join(folder, 'broker.jsonc')]
+    writeFileSync(path, 'a-long-password')
+    writeFileSync(config, JSON.stringify({ maxConnections: 3 }))
+    const own = start('broker', '-p', '0', '-c', config, '--system-password-file', path)
+    const [, url] = await own.until(/listening on (\S+)/)
+    const limits = async (...more: string[]): Promise<unknown[]> => {
+      const { stdout } = await run(['doctor', '--server', url!, '--json', ...more])
+      const found = jsonLines(stdout).filter(({ check }) => check === 'limits')
+      return found.map(({ level, text }) => [level, text])
+    }
+    const payload = ['ok', expect.stringMatching(/^8.0MB a message in one piece/)]
+    expect(await limits()).toEqual([payload])
+    const sub = start('sub', 'a', '--server', url!)
+    await sub.until(/listening/)
+    expect(await limits('--system-password-file', path)).toEqual([
+      payload,
+      ['warn', '3 of 3 connections'],
+      ['ok', expect.stringMatching(/^\S+B of 2.1GB memory$/)],
+    ])
+    rmSync(folder, { recursive: true })
+  })
+
   test('tells what may be done on a subject, and what carries the connection', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
     const path = join(folder, 'users.jsonc')

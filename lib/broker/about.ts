@@ -21,15 +21,15 @@ export function aboutOf(broker: ConatServer, handle: number, own: () => Own): Mo
       draining: broker.draining,
       address: broker.address()?.toString() ?? null,
       totals: broker.totals as NonNullable<ConatServer['totals']>,
+      limits: { maxConnections: own().limits.maxConnections, maxMemoryBytes: own().limits.maxMemoryBytes },
     }),
     connections: query => connectionsOf(handle, query),
     connection: id => connectionOf(handle, id),
     subjects: query => subjectsOf(handle, query),
     sockets: query => socketsOf(handle, query),
     more: () => {
-      const { maxConnections, maxMemoryBytes } = own().limits
       const { closed = {}, refused = {}, refusedOperations = {} } = views.metrics(handle) ?? {}
-      return { limits: { maxConnections, maxMemoryBytes }, counts: { closed, refused, refusedOperations } }
+      return { counts: { closed, refused, refusedOperations } }
     },
   }
 }

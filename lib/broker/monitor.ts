@@ -36,8 +36,8 @@ const PROTECTION = {
 }
 
 export interface Monitored extends About {
-  /** Limits, and counts by reason. */
-  more(): Pick<MonitorOverview, 'limits' | 'counts'>
+  /** Counts by reason. */
+  more(): Pick<MonitorOverview, 'counts'>
 }
 
 type Parameters = Record<string, string>

@@ -2,7 +2,9 @@
 import type { Command } from 'commander'
 import { connecting, examples } from './command'
 import { addressOf, type CommonOptions } from './connection'
-import { CHECKS, type Finding, type Surroundings } from './doctor-checks'
+import { FABRIC_CHECKS } from './doctor-fabric'
+import type { Finding, Surroundings } from './doctor-findings'
+import { NETWORK_CHECKS } from './doctor-network'
 import { CommandError, EXIT } from './failure'
 import { Terminal } from './terminal'
 
@@ -15,6 +17,7 @@ export function doctor(program: Command): void {
     .summary('find out what is wrong with a setup')
     .description('Checks Node.js, the address, the network, TLS, the sign-in and the broker, in that order.')
     .option('--subject <subject>', 'check what may be done there, too')
+    .option('--system-password-file <file>', 'password of the system account: look at limits, too')
     .action(run)
   examples(command, 'selvedge doctor', 'selvedge doctor --subject orders.new --json')
 }
@@ -26,7 +29,7 @@ async function run(options: Options): Promise<void> {
   let failed = 0
   let stop = false
   try {
-    for (const { name, needs, look } of CHECKS) {
+    for (const { name, needs, look } of [...NETWORK_CHECKS, ...FABRIC_CHECKS]) {
       if (stop && needs !== 'nothing') continue
       const findings = await look(around).catch((error: Error): Finding[] => [
         { level: 'FAIL', text: error.message, todo: 'this check itself failed; run with -vv' },

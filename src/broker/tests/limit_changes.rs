@@ -4,7 +4,7 @@ use super::*;
 use crate::broker::LimitChanges;
 
 impl Stage {
-    fn is_refused(&mut self) -> bool {
+    fn finds_no_place(&mut self) -> bool {
         let peer = self.attach("null");
         self.broker.close_reason(peer).is_some()
     }
@@ -19,10 +19,10 @@ fn fewer_connections_are_accepted_and_none_is_closed() {
     let mut stage = Stage::with(BrokerConfig { max_connections: 3, ..Default::default() }, 1);
     let old = stage.joined::<2>();
     stage.broker.change_limits(&LimitChanges { max_connections: Some(2), ..Default::default() });
-    assert!(stage.is_refused());
+    assert!(stage.finds_no_place());
     assert!(old.iter().all(|peer| stage.broker.close_reason(*peer).is_none()));
     stage.broker.change_limits(&LimitChanges { max_connections: Some(4), ..Default::default() });
-    assert!(!stage.is_refused());
+    assert!(!stage.finds_no_place());
 }
 
 #[test]

@@ -1,0 +1,168 @@
+// The checks of `selvedge doctor` below the fabric: Node.js, names, TCP, proxies and TLS.
+import { lookup } from 'node:dns/promises'
+import { connect as dial } from 'node:net'
+import { connect as dialTls } from 'node:tls'
+import { file } from './connection'
+import type { Check, Finding, Surroundings } from './doctor-findings'
+import { codeOf, textOf } from './failure'
+import { version } from './version'
+
+const DAY = 86_400_000
+const EXPIRES_SOON = 14 * DAY
+const TCP_TIMEOUT = 5000
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  'http:': 80,
+  'https:': 443,
+  'ws:': 80,
+  'wss:': 443,
+  'nats:': 4222,
+  'tls:': 4222,
+}
+
+export const NETWORK_CHECKS: readonly Check[] = [
+  { name: 'node', needs: 'nothing', look: node },
+  { name: 'address', needs: 'nothing', look: address },
+  { name: 'dns', needs: 'network', look: dns },
+  { name: 'proxy', needs: 'nothing', look: proxy },
+  { name: 'tcp', needs: 'network', look: tcp },
+  { name: 'tls', needs: 'network', look: tls },
+]
+
+async function node(): Promise<Finding[]> {
+  const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } })
+    .header
+  const libc =
+    process.platform !== 'linux'
+      ? ''
+      : glibcVersionRuntime === undefined
+        ? ', musl'
+        : `, glibc ${glibcVersionRuntime}`
+  const text = `selvedge ${version}, Node.js ${process.versions.node}, Node-API ${process.versions.napi}, ${process.platform} ${process.arch}${libc}`
+  const [major] = process.versions.node.split('.')
+  return [
+    Number(major) >= 20
+      ? { level: 'ok', text }
+      : { level: 'FAIL', text, todo: 'install Node.js 20 or newer' },
+  ]
+}
+
+async function address(around: Surroundings): Promise<Finding[]> {
+  if (/^unix:/.test(around.address) || around.address.startsWith('/')) {
+    return [{ level: 'ok', text: `${around.address}, a Unix socket` }]
+  }
+  try {
+    around.url = new URL(around.address)
+  } catch {
+    return [{ level: 'FAIL', text: `'${around.address}' is no URL`, todo: 'give --server http://HOST:PORT' }]
+  }
+  if (!(around.url.protocol in DEFAULT_PORTS)) {
+    const text = `'${around.address}' has the unknown scheme '${around.url.protocol.slice(0, -1)}'`
+    return [{ level: 'FAIL', text, todo: 'use http, https, ws, wss, nats, tls or unix' }]
+  }
+  return [{ level: 'ok', text: around.url.host }]
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === '' ? DEFAULT_PORTS[protocol]! : Number(port)
+}
+
+async function dns({ url }: Surroundings): Promise<Finding[]> {
+  if (url === undefined) return []
+  try {
+    const found = await lookup(hostOf(url), { all: true })
+    const of = (family: number): string =>
+      found
+        .filter(one => one.family === family)
+        .map(one => one.address)
+        .join(' ') || 'none'
+    return [{ level: 'ok', text: `IPv4 ${of(4)}, IPv6 ${of(6)}` }]
+  } catch (error) {
+    const text = `'${url.hostname}' is not known (${codeOf(error)})`
+    if (proxyFor(url) !== undefined) return [{ level: 'warn', text, todo: 'the proxy must know it' }]
+    const todo = 'check the name, and the resolver of this machine'
+    return [{ level: 'FAIL', text, todo }]
+  }
+}
+
+async function proxy({ url }: Surroundings): Promise<Finding[]> {
+  const named = url && proxyFor(url)
+  if (named === undefined) return [{ level: 'ok', text: 'none in the environment for this server' }]
+  return [{ level: 'ok', text: `that of ${named}, unless NO_PROXY lists the server` }]
+}
+
+/** Returns the variable that names a proxy for a server. */
+function proxyFor(url: URL): string | undefined {
+  if (/^(127\.|\[::1\]$|(.*\.)?localhost$)/.test(url.hostname)) return undefined
+  const lower = /^(https|wss|tls):$/.test(url.protocol) ? 'https_proxy' : 'http_proxy'
+  return [lower, lower.toUpperCase()].find(name => (process.env[name] ?? '') !== '')
+}
+
+/** A failure to go straight to a server: with a proxy no more than a warning. */
+function straightFailure(url: URL | undefined, text: string, todo: string): Finding {
+  const named = url && proxyFor(url)
+  if (named === undefined) return { level: 'FAIL', text, todo }
+  return {
+    level: 'warn',
+    text: `not straight: ${text}`,
+    todo: `nothing if the proxy of ${named} leads there`,
+  }
+}
+
+async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
+  const target =
+    url === undefined ? { path: path.replace(/^unix:(\/\/)?/, '') } : { host: hostOf(url), port: portOf(url) }
+  return new Promise(resolve => {
+    const start = performance.now()
+    const socket = dial(target)
+    const done = (finding: Finding): void => {
+      socket.destroy()
+      resolve([finding])
+    }
+    socket.setTimeout(TCP_TIMEOUT, () => {
+      const todo = 'a firewall drops what is sent there; check it, and the port'
+      done(straightFailure(url, `no answer in ${TCP_TIMEOUT} ms`, todo))
+    })
+    socket.on('connect', () => {
+      done({ level: 'ok', text: `connected in ${(performance.now() - start).toFixed(1)} ms` })
+    })
+    socket.on('error', error => {
+      const todo =
+        codeOf(error) === 'ECONNREFUSED' || codeOf(error) === 'ENOENT'
+          ? 'nothing listens there: start a broker (selvedge broker), or check the port'
+          : 'check the network'
+      done(straightFailure(url, `${codeOf(error)}`, todo))
+    })
+  })
+}
+
+async function tls({ url, options }: Surroundings): Promise<Finding[]> {
+  if (url === undefined || !['https:', 'wss:'].includes(url.protocol))
+    return [{ level: 'ok', text: 'not used' }]
+  const ca = options.ca === undefined ? {} : { ca: file(options.ca, '--ca') }
+  return new Promise(resolve => {
+    const host = hostOf(url)
+    const socket = dialTls({ host, port: portOf(url), servername: host, rejectUnauthorized: false, ...ca })
+    socket.setTimeout(TCP_TIMEOUT, () => socket.destroy(Error('no answer to the TLS handshake')))
+    socket.on('secureConnect', () => {
+      const { valid_to: until } = socket.getPeerCertificate()
+      const left = Date.parse(until) - Date.now()
+      const text = `${socket.getProtocol()}, the certificate is valid until ${until}`
+      const refusal = socket.authorizationError as unknown as string | undefined
+      socket.destroy()
+      if (refusal != null && options.insecure !== true) {
+        const todo = `trust its authority with --ca, or mend the certificate (${refusal})`
+        resolve([{ level: 'FAIL', text: 'the certificate is not trusted', todo }])
+      } else if (left < EXPIRES_SOON) {
+        resolve([{ level: 'warn', text, todo: 'renew the certificate' }])
+      } else resolve([{ level: 'ok', text }])
+    })
+    socket.on('error', error => {
+      const todo = 'the port may speak no TLS: try http:// instead of https://'
+      resolve([straightFailure(url, textOf(error), todo)])
+    })
+  })
+}
