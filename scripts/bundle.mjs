@@ -27,11 +27,12 @@ const packets = {
   minifySyntax: true,
 }
 
-/** What `values/` takes from Node.js, and its codec, a page takes from files of its own. */
+/** What `values/` takes from Node.js, its codec, and what is too large, a page takes from files of its own. */
 const forPages = {
   name: 'for pages',
   setup({ onResolve }) {
-    onResolve({ filter: /\/platform$/ }, () => ({ path: join(ROOT, 'lib/browser/platform.ts') }))
+    for (const name of ['platform', 'refused-place'])
+      onResolve({ filter: new RegExp(`/${name}$`) }, () => ({ path: join(ROOT, `lib/browser/${name}.ts`) }))
     onResolve({ filter: /^@msgpack\/msgpack$|\/msgpack-scan$|\/byte-order-mark$/ }, () => ({
       path: join(ROOT, 'lib/browser/msgpack.ts'),
     }))

@@ -86,10 +86,10 @@ export const WAITS: Record<string, Row> = {
     what: /not ready/,
   },
   'Client.subscribe': { begin: ({ client }, bounds) => client.subscribe('a', bounds), what: /subscribe 'a'/ },
-  'Client.sub': { begin: ({ client }, bounds) => client.sub('b', bounds), what: /subscribe 'b'/ },
-  'Client.service': { begin: ({ client }, bounds) => client.service('c', {}, bounds), what: /subscribe 'c'/ },
+  'Client.sub': { begin: ({ client }, bounds) => client.sub('b', bounds), what: /sub 'b'/ },
+  'Client.service': { begin: ({ client }, bounds) => client.service('c', {}, bounds), what: /service 'c'/ },
   'Client.publish': { begin: ({ client }, bounds) => client.publish('x', 1, bounds), what: /publish 'x'/ },
-  'Client.pub': { begin: ({ client }, bounds) => client.pub('x', 1, bounds), what: /publish 'x'/ },
+  'Client.pub': { begin: ({ client }, bounds) => client.pub('x', 1, bounds), what: /pub 'x'/ },
   'Client.request': { begin: ({ client }, bounds) => client.request('x', 1, bounds), what: /request 'x'/ },
   'Client.requestMany': {
     begin: ({ client }, bounds) => iterated(client.requestMany('x', 1, bounds)),
@@ -118,7 +118,7 @@ export const WAITS: Record<string, Row> = {
   },
   'Client.interest': {
     begin: ({ client }, bounds) => client.interest('x', signalOf(bounds)),
-    what: /waitForInterest 'x'/,
+    what: /interest 'x'/,
   },
   'Client.waitForInterest': {
     begin: ({ client }, bounds) => client.waitForInterest('x', bounds),

@@ -216,7 +216,7 @@ describeFabrics('the proxy of a service', fabric => {
     const guest = fabric.client()
     expect(await rejection(guest.call('nobody').add(1))).toMatchObject({
       code: 503,
-      message: "request -- no subscribers matching 'nobody'",
+      message: "call 'nobody' add(): request -- no subscribers matching 'nobody'",
     })
     expect(await guest.call('nobody', { noThrow: true }).add(1)).toBeUndefined()
     expect(await rejection(guest.callMany('nobody').add(1))).toMatchObject({ code: 503 })

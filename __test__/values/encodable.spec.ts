@@ -53,16 +53,46 @@ describe.each(Object.keys(LOST))('a %s, which would arrive as {},', name => {
   })
 })
 
+/** A value that contains itself. */
+function cycle(): object {
+  const value = { a: [{ c: {} }] }
+  value.a[0]!.c = value
+  return value
+}
+
 test('the place of what no encoding has is told, too', () => {
   const cases: [unknown, string][] = [
     [{ a: [1, 2n] }, 'a[1]'],
     [[{ f: () => 1 }], '[0].f'],
     [{ 'x y': Symbol('s') }, '["x y"]'],
+    [cycle(), 'a[0].c'],
+    [{ x: [1, JSON.parse('{"__proto__": 1}')] }, 'x[1].__proto__'],
+    [
+      {
+        x: {
+          get y() {
+            throw new Error('boom')
+          },
+        },
+      },
+      'x.y',
+    ],
   ]
   for (const [mesg, place] of cases) {
     expect(() => encode({ mesg })).toThrow(expect.objectContaining({ code: 'ERR_ENCODE' }))
     expect(() => encode({ mesg })).toThrow(new RegExp(`at ${place.replace(/[[\]]/g, '\\$&')}$`))
   }
+})
+
+test('the place of a cycle is told, however it is encoded, and by whatever sends', async () => {
+  for (const encoding of [DataEncoding.MsgPack, DataEncoding.JsonCodec])
+    expect(() => encode({ encoding, mesg: cycle() })).toThrow(/ at a\[0\]\.c$/)
+  await using client = new Client()
+  const failure = { code: 'ERR_ENCODE', message: expect.stringMatching(/ at a\[0\]\.c$/) }
+  await expect(client.publish('a', cycle())).rejects.toMatchObject(failure)
+  expect(() => client.publishSync('a', 1, { headers: { h: cycle() } })).toThrow(
+    expect.objectContaining({ code: 'ERR_ENCODE', message: expect.stringMatching(/ at h\.a\[0\]\.c$/) }),
+  )
 })
 
 test('a value that contains itself often is refused without a look at every way through it', () => {

@@ -63,7 +63,7 @@ import { register, retire } from '../telemetry/process'
 import { lookForTracing } from '../telemetry/tracing'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { replyHeadersText } from '../values/headers'
-import { checkOptions, isFunction, isString } from '../values/option-checks'
+import { checkOptions, isFunction, isSignal, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { clientMetrics } from './metrics'
 import { OfflineWarning } from './offline-warning'
@@ -73,6 +73,8 @@ import { SocketReports } from './socket-reports'
 
 /** How long what was published waits for a connection when the client closes, in ms. The engine has the same bound. */
 const MAX_PARTING = 5000
+/** Whether anybody listens is told at once: there is no time to give. */
+const NOW_SHAPE = { signal: isSignal }
 const SERVICE_SHAPE = { queue: isString, ...WAIT_SHAPE }
 
 export class Client extends ClientViews implements Target, Responder {
@@ -230,21 +232,38 @@ export class Client extends ClientViews implements Target, Responder {
     this.context.checkOpen()
   }
 
-  async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
-    return await this.subscriptions.open(subject, options).confirmed(options)
+  subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
+    return this.#subscribe('subscribe', subject, options)
+  }
+
+  sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
+    return this.#subscribe('sub', subject, options)
   }
 
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
     if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
-    return this.subscriptions.open(subject, options).boundBy(options)
+    return this.subscriptions.open(subject, options, 'subscribeSync').boundBy(options, 'subscribeSync')
   }
 
-  async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+  publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+    return this.#publish('publish', subject, data, options)
+  }
+
+  pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+    return this.#publish('pub', subject, data, options)
+  }
+
+  async #publish(
+    where: 'publish' | 'pub',
+    subject: string,
+    data: unknown,
+    options: PublishOptions | undefined,
+  ): Promise<Published> {
     this.#checkPublish(subject, options?.noThrow)
-    checkOptions('publish', options, PUBLISH_SHAPE)
+    checkOptions(where, options, PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
-    return await resolvePublish(requests.publish(this.context, this, subject, data, options, wait), options)
+    const sent = requests.publish(this.context, this, subject, data, options, wait)
+    return await resolvePublish(where === 'pub' ? requests.renamed(sent, 'publish', 'pub') : sent, options)
   }
 
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
@@ -284,21 +303,25 @@ export class Client extends ClientViews implements Target, Responder {
   ): Promise<Subscription> {
     checkImplementation(implementation)
     checkWait('service', options, SERVICE_SHAPE)
-    const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
+    const subscription = this.subscriptions.open(
+      subject,
+      { queue: options.queue ?? SERVICE_QUEUE },
+      'service',
+    )
     serve(subscription, message => invoke(message, implementation))
-    return await subscription.confirmed(options)
+    return await subscription.confirmed(options, 'service')
   }
 
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, REQUEST_SHAPE)
-    return callProxy((data, own) => this.request(subject, data, { ...options, ...own }))
+    return callProxy(`call '${subject}'`, (data, own) => this.request(subject, data, { ...options, ...own }))
   }
 
   callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
     checkPublishSubject(subject)
     checkOptions('callMany', options, REQUEST_MANY_SHAPE)
-    return callManyProxy(data => this.requestMany(subject, data, options))
+    return callManyProxy(`callMany '${subject}'`, data => this.requestMany(subject, data, options))
   }
 
   watch(subject: string, handle: (message: Message) => unknown = print): Subscription {
@@ -323,7 +346,13 @@ export class Client extends ClientViews implements Target, Responder {
     options: { timeout?: number; signal?: AbortSignal } = {},
   ): Promise<boolean> {
     checkOptions('waitForInterest', options, INTEREST_SHAPE)
-    return await this.#interest(subject, options)
+    return await this.#interest('waitForInterest', subject, options)
+  }
+
+  /** Resolves with whether anybody listens now. */
+  async interest(subject: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    checkOptions('interest', options, NOW_SHAPE)
+    return await this.#interest('interest', subject, { ...options, timeout: 0 })
   }
 
   /** @internal */
@@ -522,8 +551,21 @@ export class Client extends ClientViews implements Target, Responder {
     if (refusal !== undefined) throw errorFrom(refusal)
   }
 
-  async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
+  async #subscribe(
+    where: string,
+    subject: string,
+    options: SubscriptionOptions | undefined,
+  ): Promise<Subscription> {
+    if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
+    return await this.subscriptions.open(subject, options, where).confirmed(options, where)
+  }
+
+  async #interest(
+    where: 'interest' | 'waitForInterest',
+    subject: string,
+    options: { timeout?: number; signal?: AbortSignal },
+  ): Promise<boolean> {
     this.#checkPublish(subject)
-    return unwrap(await requests.interest(this.context, this, subject, options)) === 1
+    return unwrap(await requests.interest(this.context, this, where, subject, options)) === 1
   }
 }

@@ -174,18 +174,18 @@ export class Session {
   }
 
   async untilConnected(options?: WaitOptions): Promise<void> {
-    await this.#wait(this.state === 'connected', this.#connected, 'the client is not connected', options)
+    await this.#wait(this.state === 'connected', this.#connected, UNTIL_CONNECTED, options)
   }
 
   async untilSignedIn(options?: WaitOptions): Promise<void> {
     if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
-    await this.#wait(this.#isSignedIn, this.#signedIn, 'the client is not signed in', options)
+    await this.#wait(this.#isSignedIn, this.#signedIn, UNTIL_SIGNED_IN, options)
   }
 
   async untilReady(options?: WaitOptions): Promise<void> {
     const refusal = this.#refusal ?? this.#inboxRefusal
     if (refusal !== undefined) throw errorFrom(refusal)
-    await this.#wait(this.#isReady, this.#ready, 'the client is not ready', options)
+    await this.#wait(this.#isReady, this.#ready, UNTIL_READY, options)
   }
 
   #refuse(text: string): void {
@@ -198,8 +198,8 @@ export class Session {
     this.#ready.settle(this.#refusal)
   }
 
-  async #wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
-    checkWait('wait', options)
+  async #wait(isThere: boolean, waiters: Waiters, [where, what]: Wait, options?: WaitOptions): Promise<void> {
+    checkWait(where, options)
     if (isThere) return
     if (this.#stranded !== undefined) throw errorFrom(this.#stranded)
     const failure = await waiters.wait(what, options, () => this.obstacle)
@@ -211,3 +211,9 @@ export class Session {
 function lost(text: string): Failure {
   return new Failure('ECONNRESET', `the connection was lost: ${text}`)
 }
+
+/** What the program has called, and what it waits for. */
+type Wait = readonly [where: string, what: string]
+const UNTIL_CONNECTED: Wait = ['waitUntilConnected', 'the client is not connected']
+const UNTIL_SIGNED_IN: Wait = ['waitUntilSignedIn', 'the client is not signed in']
+const UNTIL_READY: Wait = ['waitUntilReady', 'the client is not ready']

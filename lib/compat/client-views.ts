@@ -18,7 +18,6 @@ import type { Subscription } from '../messaging/subscription'
 import type { Subscriptions } from '../messaging/subscriptions'
 import { checkObject, type FabricError } from '../values/errors'
 import { errorFrom, type Failure } from '../values/failure'
-import { isSignal } from '../values/option-checks'
 import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
 
@@ -72,20 +71,6 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
     return (this.#conn ??= new ConnectionView(this))
   }
 
-  /** Resolves with whether anybody listens now. */
-  async interest(subject: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
-    checkWait('interest', options, { signal: isSignal })
-    return await this.waitForInterest(subject, { ...options, timeout: 0 })
-  }
-
-  async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    return await this.subscribe(subject, options)
-  }
-
-  async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
-    return await this.publish(subject, data, options)
-  }
-
   numSubscriptions(): number {
     return this.subscriptions.size
   }
@@ -96,6 +81,7 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
 
   /** Resolves with what the broker has subscribed for this client, when both agree. */
   async getSubscriptions(options?: WaitOptions): Promise<string[]> {
+    checkWait('getSubscriptions', options)
     await this.syncSubscriptions(options)
     return Object.keys(this.subs)
   }

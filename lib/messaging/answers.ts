@@ -244,30 +244,41 @@ function closable(results: Results<Message>, iterator: Iterator | undefined): An
   return Object.assign(results, { close, stop: close, end: close, drain }) as unknown as Answers
 }
 
-/** Returns the replies of a requestMany, each converted by `make`. */
-export function mapAnswers<T>(answers: Promise<AnswerIterator>, make: (answer: Message) => T): Results<T> {
+/** Returns the replies of a requestMany, each converted by `make`, and what it fails with by `makeError`. */
+export function mapAnswers<T>(
+  answers: Promise<AnswerIterator>,
+  make: (answer: Message) => T,
+  makeError: (error: unknown) => unknown,
+): Results<T> {
   const opened: Promise<Mapped<T>> = answers.then(
-    iterator => new Mapped(iterator, make),
+    iterator => new Mapped(iterator, make, makeError),
     (error: unknown) => {
       void handle(opened)
-      throw error
+      throw makeError(error)
     },
   )
   // Awaiting gets the promise's rejection, iterating the iterator's.
-  return both(opened, 'next' in answers ? new Mapped(answers as Answers, make) : new Later(opened))
+  return both(opened, 'next' in answers ? new Mapped(answers as Answers, make, makeError) : new Later(opened))
 }
 
 class Mapped<T> implements AsyncIterableIterator<T, undefined> {
   readonly #answers: AnswerIterator
   readonly #make: (answer: Message) => T
+  readonly #makeError: (error: unknown) => unknown
 
-  constructor(answers: AnswerIterator, make: (answer: Message) => T) {
+  constructor(answers: AnswerIterator, make: (answer: Message) => T, makeError: (error: unknown) => unknown) {
     this.#answers = answers
     this.#make = make
+    this.#makeError = makeError
   }
 
   async next(): Promise<IteratorResult<T, undefined>> {
-    const result = await this.#answers.next()
+    let result: IteratorResult<Message, undefined>
+    try {
+      result = await this.#answers.next()
+    } catch (error) {
+      throw this.#makeError(error)
+    }
     return result.done ? result : { value: this.#make(result.value), done: false }
   }
 

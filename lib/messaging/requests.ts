@@ -118,16 +118,29 @@ export function request(
 export function interest(
   context: ClientContext,
   responder: Responder,
+  where: 'interest' | 'waitForInterest',
   subject: string,
   options: { timeout?: number; signal?: AbortSignal },
 ): Promise<Outcome> | Failure {
   context.checkAsk()
   if (options.signal?.aborted) return abortFailure(options.signal)
   const ticket = new Ticket(context, responder)
-  if (options.signal !== undefined) ticket.limit({ signal: options.signal }, `waitForInterest '${subject}'`)
+  if (options.signal !== undefined) ticket.limit({ signal: options.signal }, `${where} '${subject}'`)
   const timeout = milliseconds(options.timeout ?? INTEREST_SHAPE.timeout.default)
   commands.waitForInterest(context.handle, ticket.handle, timeout, subject)
-  return ticket.outcome
+  return where === 'interest' ? renamed(ticket.outcome, 'waitForInterest', where) : ticket.outcome
+}
+
+/** Has a failure name the call that the program has made, in the place of the one that the engine knows. */
+export async function renamed(
+  outcome: Promise<Outcome> | Failure,
+  from: string,
+  to: string,
+): Promise<Outcome> {
+  const settled = await outcome
+  if (!(settled instanceof Failure)) return settled
+  const { code, message, cause, details } = settled
+  return new Failure(code, message.replace(`${from} '`, `${to} '`), cause, details)
 }
 
 /**

@@ -4,7 +4,7 @@
 import type { RequestOptions } from '../../index'
 import { startTimer } from '../async/timer'
 import { CHANNELS } from '../telemetry/channels'
-import { FabricError, invalidType, shown } from '../values/errors'
+import { FabricError, invalidType, namedAfter, shown } from '../values/errors'
 import { checkOptions } from '../values/option-checks'
 import { type AnswerIterator, mapAnswers } from './answers'
 import { errorHeaders, readCode, THROWN } from './error-headers'
@@ -135,34 +135,47 @@ function proxy<T>(invoke: (name: string, args: unknown[]) => unknown): T {
 /** Sends one call. `own` are options of this call alone. */
 type Ask = (data: unknown, own?: RequestOptions) => Promise<Message | undefined>
 
-/** How each proxy asks, for `withOptions`. */
-const asking = new WeakMap<object, Ask>()
+/** How each proxy asks, for `withOptions`, and what errors call it. */
+const asking = new WeakMap<object, { what: string; ask: Ask }>()
 
-export function callProxy<T>(ask: Ask): T {
+/** `what` is the call that made it, as errors say it. */
+export function callProxy<T>(what: string, ask: Ask): T {
   const methods = proxy<object>(async (name, args) => {
-    const answer = await ask([name, args])
+    let answer: Message | undefined
+    try {
+      answer = await ask([name, args])
+    } catch (error) {
+      throw namedAfter(`${what} ${name}()`, error)
+    }
     if (answer === undefined) return undefined
     const failure = thrown(answer)
     if (failure !== undefined) throw failure
     return answer.data
   })
-  asking.set(methods, ask)
+  asking.set(methods, { what, ask })
   return methods as T
 }
 
 /** Notes that a proxy asks as another does: it has been wrapped. */
 export function asksAs(wrapped: object, methods: object): void {
-  asking.set(wrapped, asking.get(methods) as Ask)
+  const asks = asking.get(methods)
+  if (asks !== undefined) asking.set(wrapped, asks)
 }
 
 /** Returns the same service; its calls have these options, which come before those that it was made with. */
 export function withOptions<R extends object>(remote: R, options: RequestOptions): R {
-  const ask = typeof remote === 'object' && remote !== null ? asking.get(remote) : undefined
-  if (ask === undefined) throw invalidType('the service', 'an object of call()', remote)
+  const asks = typeof remote === 'object' && remote !== null ? asking.get(remote) : undefined
+  if (asks === undefined) throw invalidType('the service', 'an object of call()', remote)
   checkOptions('withOptions', options, REQUEST_SHAPE)
-  return callProxy<R>((data, own) => ask(data, { ...options, ...own }))
+  return callProxy<R>(asks.what, (data, own) => asks.ask(data, { ...options, ...own }))
 }
 
-export function callManyProxy<T>(ask: (data: unknown) => Promise<AnswerIterator>): T {
-  return proxy<T>((name, args) => mapAnswers(ask([name, args]), answer => thrown(answer) ?? answer.data))
+export function callManyProxy<T>(what: string, ask: (data: unknown) => Promise<AnswerIterator>): T {
+  return proxy<T>((name, args) =>
+    mapAnswers(
+      ask([name, args]),
+      answer => thrown(answer) ?? answer.data,
+      error => namedAfter(`${what} ${name}()`, error),
+    ),
+  )
 }

@@ -20,7 +20,7 @@ export interface SharedSubscription {
   /** Settles when the broker has answered. */
   readonly confirmed: Promise<Failure | undefined>
   /** The same, or why that was not waited for. */
-  confirmedWithin(bounds: WaitOptions): Promise<Failure | undefined>
+  confirmedWithin(bounds: WaitOptions, where: string): Promise<Failure | undefined>
   /** Why there is no connection, as far as that is known. */
   readonly obstacle: Failure | undefined
   /** Why there will be no connection before `connect()`. */
@@ -253,8 +253,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Resolves when messages flow; ends it if that takes longer than the bounds say. */
-  async confirmed({ timeout, signal }: WaitOptions = {}): Promise<this> {
-    const failure = await this.#shared.confirmedWithin({ timeout, signal })
+  async confirmed({ timeout, signal }: WaitOptions = {}, where = 'subscribe'): Promise<this> {
+    const failure = await this.#shared.confirmedWithin({ timeout, signal }, where)
     if (failure?.code === 408 || failure?.code === 'ABORT_ERR') this.close()
     if (failure !== undefined) throw errorFrom(failure)
     if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
@@ -262,9 +262,9 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Ends it, for its loops to throw, if messages do not flow within the bounds. @internal */
-  boundBy({ timeout, signal }: WaitOptions = {}): this {
+  boundBy({ timeout, signal }: WaitOptions = {}, where = 'subscribe'): this {
     if (timeout !== undefined || signal !== undefined) {
-      void this.#shared.confirmedWithin({ timeout, signal }).then(failure => {
+      void this.#shared.confirmedWithin({ timeout, signal }, where).then(failure => {
         if (failure?.code === 408 || failure?.code === 'ABORT_ERR') this.finish(failure)
       })
     }

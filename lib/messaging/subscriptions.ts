@@ -47,10 +47,11 @@ export class Subscriptions {
     return Object.keys(this.subs).length
   }
 
-  open(pattern: string, options: SubscriptionOptions = {}): Subscription {
+  /** `where` is what the program has called. */
+  open(pattern: string, options: SubscriptionOptions = {}, where = 'subscribe'): Subscription {
     this.#context.checkAsk()
     checkSubscribeSubject(pattern)
-    checkOptions('subscribe', options, SUBSCRIPTION_SHAPE)
+    checkOptions(where, options, SUBSCRIPTION_SHAPE)
     const refusal = this.#permissions.refused('sub', pattern)
     if (refusal !== undefined) throw errorFrom(refusal)
     const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
@@ -220,8 +221,8 @@ class Shared implements Target, SharedSubscription {
   }
 
   /** Returns what `confirmed` does, or why that was not waited for. */
-  async confirmedWithin(bounds: WaitOptions): Promise<Failure | undefined> {
-    const what = `subscribe '${this.#pattern}' was not confirmed`
+  async confirmedWithin(bounds: WaitOptions, where: string): Promise<Failure | undefined> {
+    const what = `${where} '${this.#pattern}' was not confirmed`
     return await settledWithin(this.confirmed, bounds, what, () => this.#context.obstacle)
   }
 

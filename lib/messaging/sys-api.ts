@@ -39,7 +39,7 @@ async function subjectOf(client: Client, { clusterName, id }: SysTarget): Promis
 export function sysApi(client: Client, options: SysTarget & RequestOptions = {}): Remote<SysApi> {
   checkOptions('sysApi', options, { ...REQUEST_SHAPE, ...TARGET_SHAPE })
   const { clusterName, id, ...rest } = options
-  return callProxy(async (call, own) => {
+  return callProxy('sysApi', async (call, own) => {
     const subject = await subjectOf(client, { clusterName, id })
     return (await client.request(subject, call, { ...rest, ...own })) as Message | undefined
   })
@@ -52,7 +52,7 @@ export function sysApiMany(
 ): RemoteMany<SysApi> {
   checkOptions('sysApiMany', options, { ...REQUEST_MANY_SHAPE, clusterName: isToken })
   const { clusterName, ...rest } = options
-  return callManyProxy(async call => {
+  return callManyProxy('sysApiMany', async call => {
     return (await client.requestMany(await subjectOf(client, { clusterName }), call, rest)) as AnswerIterator
   })
 }

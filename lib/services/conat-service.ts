@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { ConatServiceEvents, ServiceCall, ServiceSetup } from '../../index'
 import { SERVICE_QUEUE, serve, thrown } from '../messaging/service'
 import type { Subscription } from '../messaging/subscription'
-import { checkObject, FabricError, invalidType } from '../values/errors'
+import { checkObject, FabricError, invalidType, namedAfter } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { clientOf, subjectOf } from './subject'
 
@@ -89,7 +89,11 @@ export async function callConatService(call: ServiceCall): Promise<unknown> {
   const subject = subjectOf(call)
   const client = await clientOf(call.client)
   const { timeout, signal } = call
-  const reply = await client.request(subject, call.mesg, { timeout, signal, waitForInterest: !call.noRetry })
+  const reply = await client
+    .request(subject, call.mesg, { timeout, signal, waitForInterest: !call.noRetry })
+    .catch(error => {
+      throw namedAfter('callConatService', error)
+    })
   const failure = thrown(reply)
   if (failure !== undefined) throw new FabricError(failure.message, failure.code)
   return reply.data

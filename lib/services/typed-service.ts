@@ -28,7 +28,7 @@ export function createServiceClient<T>(options: ServiceTarget): Remote<T> & { co
   const subject = subjectOf(options)
   const { client, timeout, signal, noRetry } = options
   const waitForInterest = !noRetry
-  const methods = callProxy<Record<string, unknown>>(async (call, own) =>
+  const methods = callProxy<Record<string, unknown>>(`call '${subject}'`, async (call, own) =>
     (await clientOf(client)).request(subject, call, { timeout, signal, waitForInterest, ...own }),
   )
   const conat: Reach = {

@@ -308,7 +308,7 @@ export abstract class ConatSocketBase
   }
 
   waitUntilDrain(options?: WaitOptions): Promise<void> {
-    return this.outbox.drain(options)
+    return this.outbox.drain(options, 'waitUntilDrain')
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. @internal */

@@ -223,8 +223,8 @@ export class Outbox {
   }
 
   /** Resolves when everything that was written is acknowledged. */
-  async drain(options?: WaitOptions): Promise<void> {
-    checkWait('drain', options)
+  async drain(options?: WaitOptions, where = 'drain'): Promise<void> {
+    checkWait(where, options)
     if (this.#window.messages === 0) return
     if (this.#lifecycle.state === 'closed') throw this.#lifecycle.endError()
     const what = `${this.#owner.describe()} has not drained`

@@ -210,9 +210,15 @@ export class Renewal {
     while (this.#isBetween) {
       let outcome: unknown
       try {
-        outcome = await interest(this.#context, this.#responder, `${subject}.server.${serverId}.${id}`, {
-          timeout: 1,
-        })
+        outcome = await interest(
+          this.#context,
+          this.#responder,
+          'waitForInterest',
+          `${subject}.server.${serverId}.${id}`,
+          {
+            timeout: 1,
+          },
+        )
       } catch {
         // There is no connection, and will be none: whoever ends the client ends this.
       }

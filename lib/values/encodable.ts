@@ -1,7 +1,9 @@
 // What an encoder cannot carry by itself: messages inside a value, which become plain objects, and objects that
 // would silently become `{}`, which are refused with their place in the value.
 import { FabricError } from './errors'
+import { step } from './path-steps'
 import { isDate, isView } from './platform'
+import { refusedPlace } from './refused-place'
 
 /**
  * Marks the prototype of `MessageData`: the same symbol in every copy of the package, so that a message that
@@ -57,7 +59,7 @@ export function plainCopy(value: unknown, path = 'the value', depth = 1): unknow
   if (isExtension(value)) return value
   const copy: [string, unknown][] = []
   for (const [key, item] of Object.entries(value)) {
-    copy.push([key, plainCopy(item, `${path}${step(key)}`, depth + 1)])
+    copy.push([key, plainCopy(item, path + step(value, key), depth + 1)])
   }
   return Object.fromEntries(copy)
 }
@@ -70,7 +72,8 @@ function isExtension(object: object): boolean {
 /** Returns the error for what cannot be encoded, with the place in `value` if it can be found. */
 export function unencodable(cause: unknown, what = 'the value', value?: unknown): FabricError {
   if (cause instanceof FabricError) return cause
-  return new FabricError(`cannot encode ${what}: ${textOf(cause)}${placeIn(value)}`, 'ERR_ENCODE', { cause })
+  const text = textOf(cause)
+  return new FabricError(`cannot encode ${what}: ${text}${placeIn(value, text)}`, 'ERR_ENCODE', { cause })
 }
 
 /** What a getter or a Proxy has thrown can be anything. */
@@ -82,36 +85,15 @@ function textOf(thrown: unknown): string {
   }
 }
 
-function placeIn(value: unknown): string {
+/** Returns where the refused part is, as the end of an error text. */
+function placeIn(value: unknown, text: string): string {
   try {
-    return whereRefused(value)
+    const path = refusedPlace(value, text)
+    return path ? ` at ${path.replace(/^\./, '')}` : ''
   } catch {
     // A getter or a Proxy that throws, as it did before.
     return ''
   }
-}
-
-/** Returns where something is that cannot be encoded, as the end of an error text. */
-function whereRefused(value: unknown): string {
-  const path = find(value, '', 1, new Set())
-  return path === undefined || path === '' ? '' : ` at ${path.replace(/^\./, '')}`
-}
-
-/** Looks at each object once: it may contain itself, and many times. */
-function find(value: unknown, path: string, depth: number, seen: Set<object>): string | undefined {
-  if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return path
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || isView(value)) return undefined
-  if (seen.has(value)) return undefined
-  seen.add(value)
-  for (const [key, item] of Object.entries(value)) {
-    const found = find(item, `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`, depth + 1, seen)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
-
-function step(key: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key.slice(0, 100))}]`
 }
 
 /** Throws if JSON text has lost something. Only where it has an empty object can it have. */
@@ -125,7 +107,7 @@ function checkAt(value: unknown, path: string, depth: number): void {
   const isLostView = isView(value) && value.byteLength > 0 && Object.keys(value).length === 0
   if (isOpaque(value) || isLostView) throw refusal(value, path)
   for (const [key, item] of Object.entries(value)) {
-    checkAt(item, `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`, depth + 1)
+    checkAt(item, path + step(value, key), depth + 1)
   }
 }
 

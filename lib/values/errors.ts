@@ -91,6 +91,14 @@ Object.defineProperty(FabricError.prototype, 'name', {
   writable: true,
 })
 
+/** Returns an error whose text says which call of the program it is of: a call is made of others, which errors name. */
+export function namedAfter(call: string, error: unknown): unknown {
+  if (!(error instanceof FabricError)) return error
+  const named = new FabricError(`${call}: ${error.message}`, error.code, error)
+  if (error.name !== named.name) Object.defineProperty(named, 'name', { value: error.name })
+  return named
+}
+
 /** Formats a value for an error text. Never throws, and is never longer than a line or two. */
 export function shown(value: unknown): string {
   if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `(${typeof value})`

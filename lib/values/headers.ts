@@ -40,7 +40,7 @@ function anyHeadersText(headers: unknown): string {
     text = JSON.stringify(headers)
     if (text !== undefined) checkCarried(headers, text, 'the headers')
   } catch (cause) {
-    throw unencodable(cause, 'the headers')
+    throw unencodable(cause, 'the headers', headers)
   }
   if (text === undefined) throw invalidType('headers', 'JSON', headers)
   checkFits(text)
