@@ -839,7 +839,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * if nobody does, and resolves with the first reply, or at the end if there is none. Over 64 MiB of unread replies end
    * it with `"ENOBUFS"`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated, also later; who does neither is not told
+   * @throws {FabricError} as `request`, when awaited or iterated, also later; who does neither is not told. `408` also when
+   *   its time is over without a connection: there may be replies that cannot come
    * @example
    * for await (const reply of client.requestMany('sensors.*.ping', null, { maxWait: 200 })) console.log(reply.data)
    */
@@ -1617,7 +1618,8 @@ declare abstract class ConatSocketBase<
    * `Client.requestMany`, and ends also when the other side calls `message.end()`. A reply that is an error has it
    * in its headers: `error`, the text, and `code`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated
+   * @throws {FabricError} as `request`, when awaited or iterated; `408` also when its time is over and there may be
+   *   replies that cannot come: the other side is out of reach, or has not said in 500 ms and more that it has it
    * @example
    * for await (const { data } of socket.requestMany({ rows: 'all' })) console.log(data)
    */

@@ -103,7 +103,7 @@ async function there(
     const lost = disconnection(client)
     await proxy.refuse()
     await lost
-    await once(client, 'connectFailed')
+    if (options.reconnection !== false) await once(client, 'connectFailed')
   }
   const restore = async (): Promise<void> => {
     await proxy.restore()
@@ -182,8 +182,17 @@ async function outcomesOf(
   const all = Object.entries(WAITS).filter(([, { takes = bound }]) => takes === bound)
   const rows = all.filter(([name]) => isMeant(name))
   return await Promise.all(
-    rows.map(async ([name, row]) => [name, row, await outcome(row.begin(stage, bounds()))] as const),
+    rows.map(async ([name, row]) => [name, row, await outcome(begun(row, stage, bounds()))] as const),
   )
+}
+
+/** What is refused at once counts as what rejects. */
+function begun(row: Row, stage: Stage, bounds: WaitOptions): Promise<unknown> | undefined {
+  try {
+    return row.begin(stage, bounds)
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** The text and the code of what an error comes from. */
@@ -220,6 +229,87 @@ function wrongAborted(row: Row, ended: FabricError | string, reason: Error): str
     ...(row.what.test(ended.message) ? [] : [`does not say what: ${ended.message}`]),
     ...(NETWORK_TEXT.test(ended.message) ? [] : [`does not say why: ${ended.message}`]),
   ]
+}
+
+/** Nobody has said yet that it is to connect. */
+async function unasked(wire: Wire): Promise<Stage> {
+  const client = connect({ address: 'http://127.0.0.1:1', ...wireOf(wire), ...QUICK, autoConnect: false })
+  const socket = () => {
+    const one = client.socket.connect('chat', WINDOW)
+    writeHalf(one)
+    return one
+  }
+  const [subscription, listener] = [client.subscribeSync('unread'), client.socket.listen('mine')]
+  close = () => client.close()
+  const [server, question] = [undefined, undefined]
+  const [hold, said, lose, restore] = [() => {}, nothing, nothing, nothing]
+  return { client, socket, subscription, listener, server, question, hold, said, lose, restore }
+}
+
+/** It was there, and the client does not look for it again. */
+async function stranded(wire: Wire): Promise<Stage> {
+  const stage = await there(wire, { reconnection: false, offlineTimeout: 60_000 })
+  await stage.lose()
+  return stage
+}
+
+describe.each(['selvedge', 'conat'] as const)('a client with `autoConnect: false`, %s wire', wire => {
+  test('each wait ends at its timeout, and says that nobody has called connect()', async () => {
+    const stage = await unasked(wire)
+    const all = await outcomesOf(stage, () => ({ timeout: TIMEOUT }), 'timeout')
+    const wrong = all.map(([name, row, ended]) => [name, wrongLate(row, ended, /^ERR_CONNECT$/)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+  })
+})
+
+describe.each(['selvedge', 'conat'] as const)('a client with `reconnection: false`, %s wire', wire => {
+  test('each wait ends at once when its connection is lost, with why', async () => {
+    const stage = await stranded(wire)
+    const isMeant = (name: string) => !WITHOUT_BROKER.includes(name)
+    const all = await outcomesOf(stage, () => ({ timeout: HANGS / 2 }), 'timeout', isMeant)
+    const wrong = all.flatMap(([name, , ended]) => (isStranded(ended) ? [] : [[name, String(ended)]]))
+    expect(Object.fromEntries(wrong)).toEqual({})
+  })
+})
+
+describe.each(['selvedge', 'conat'] as const)('a client that is closed, %s wire', wire => {
+  test('each wait is refused at once', async () => {
+    const stage = await there(wire)
+    await stage.client.close()
+    const isMeant = (name: string) => !WITHOUT_BROKER.includes(name)
+    const all = await outcomesOf(stage, () => ({ timeout: HANGS / 2 }), 'timeout', isMeant)
+    const wrong = all.flatMap(([name, , ended]) => (isClosed(ended) ? [] : [[name, String(ended)]]))
+    expect(Object.fromEntries(wrong)).toEqual({})
+  })
+})
+
+/** What waits for the application, or resolves whatever there is. */
+const WITHOUT_BROKER = [
+  'Subscription.drain',
+  // Resolves with the error of the engine, as Conat's does.
+  'Connection.timeout.emitWithAck',
+  // Have no socket to ask, or nobody in the room.
+  'ConatSocketServer.request',
+  'Broadcast.send',
+]
+
+/** Whether it ended because the connection was lost, itself or as the cause. */
+function isStranded(ended: FabricError | string): boolean {
+  for (
+    let error = ended as FabricError | undefined;
+    error !== undefined;
+    error = error.cause as FabricError
+  ) {
+    if (NETWORK.test(String(error.code)) && error.code !== 'EPIPE') return true
+  }
+  return ended === NOTHING
+}
+
+/** Whether it ended because this side has closed. */
+function isClosed(ended: FabricError | string): boolean {
+  return typeof ended === 'string'
+    ? ended === NOTHING
+    : /^(ERR_CLOSED|EPIPE|ERR_UNDELIVERED)$/.test(String(ended.code))
 }
 
 const situations: [string, Wire, () => Promise<Stage>][] = [
@@ -268,8 +358,6 @@ const HOLD_BEFORE = [
   'Connection.timeout.emitWithAck',
   // Has no time of its own, and is asked again.
   'Client.interest',
-  // Its time is its end, however many answers came.
-  'ConatSocketBase.requestMany',
 ]
 
 describe.each(['selvedge', 'conat'] as const)('a connection that ends while they wait, %s wire', wire => {
@@ -282,6 +370,17 @@ describe.each(['selvedge', 'conat'] as const)('a connection that ends while they
     await stage.said()
     await stage.lose()
     const wrong = (await waits).map(([name, row, ended]) => [name, wrongLate(row, ended)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+  })
+})
+
+describe.each(['selvedge', 'conat'] as const)('a broker that stands still, %s wire', wire => {
+  test('each wait ends at its timeout, and says what it waited for', async () => {
+    const stage = await there(wire, { offlineTimeout: 60_000 })
+    stage.hold()
+    const isMeant = (name: string) => !HOLD_BEFORE.includes(name)
+    const all = await outcomesOf(stage, () => ({ timeout: 10 * TIMEOUT }), 'timeout', isMeant)
+    const wrong = all.map(([name, row, ended]) => [name, wrongLate(row, ended, /.*/)] as const)
     expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
   })
 })

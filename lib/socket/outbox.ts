@@ -10,7 +10,7 @@ import type { Outgoing } from '../engine/outgoing'
 import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
 import { isSendWatched, isWriteWatched, watchDelivery, watchSending } from '../messaging/watching'
-import { FabricError } from '../values/errors'
+import type { FabricError } from '../values/errors'
 import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import type { Lifecycle } from './lifecycle'
@@ -400,7 +400,7 @@ export class Outbox {
 
   #checkWritable(): void {
     if (!this.#owner.ended && !this.#context.closed) return
-    throw new FabricError(`closed: ${this.#owner.describe()}`, 'EPIPE')
+    throw errorFrom(new Failure('EPIPE', `closed: ${this.#owner.describe()}`, this.#lifecycle.reason))
   }
 
   #drop(): false {

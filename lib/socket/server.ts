@@ -477,6 +477,6 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   }
 
   #pipeError(): FabricError {
-    return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
+    return errorFrom(new Failure('EPIPE', `closed: ${this.describe()}`, this.#lifecycle.reason))
   }
 }

@@ -5,6 +5,7 @@ mod attachment;
 mod binding;
 mod close;
 mod presence;
+mod questions;
 mod stream_mode;
 mod unserved;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use binding::Binding;
 use close::Farewell;
+use questions::Questions;
 use unserved::Unserved;
 
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
@@ -63,7 +65,7 @@ pub struct ClientSocket {
     /// Why it is not attached, as the application was told.
     unserved: Unserved,
     /// The request that is in flight.
-    asked: u32,
+    asked: Questions,
     /// When it was asked who serves the subject.
     finding_since: Option<Instant>,
     /// When it is looked up whether the server that was asked to attach us is still there, and the number of
@@ -157,7 +159,7 @@ impl ClientSocket {
             by_hand_until: None,
             turned_away: 0,
             unserved: Unserved::No,
-            asked: 0,
+            asked: Questions::default(),
             finding_since: None,
             look_up_at: None,
             look_up: 0,
@@ -232,7 +234,7 @@ impl ClientSocket {
     fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
         let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.enter(Phase::Disconnected { retry_at });
-        self.asked = 0;
+        self.asked.clear();
         self.channel.detach();
         if !was_disconnected {
             let loss = self.channel.absence.loss();
@@ -321,7 +323,7 @@ impl SocketEnd for ClientSocket {
             (tag.kind, self.phase),
             (TagKind::FindServer, Phase::AwaitingServer { .. }) | (TagKind::Connect, Phase::AwaitingAccept)
         );
-        if is_search && tag.number == self.asked {
+        if is_search && self.asked.handle_heard(tag.number, there) {
             self.note_search(there);
         }
     }
@@ -395,7 +397,7 @@ impl SocketEnd for ClientSocket {
     }
 
     fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
-        let current = tag.number == self.asked;
+        let current = self.asked.is_current(tag.number);
         match (tag.kind, self.phase) {
             (TagKind::FindServer, Phase::AwaitingServer { .. }) if current => {
                 let waited = self.finding_since.is_some_and(|since| now >= since + MIN_FIND);
@@ -462,9 +464,10 @@ impl SocketEnd for ClientSocket {
             Phase::Disconnected { retry_at } => {
                 earliest([retry_at.filter(|_| self.fabric), self.by_hand_until])
             }
+            Phase::AwaitingServer { chooses_until: None } => self.asked.poll_timeout(),
             Phase::AwaitingServer { chooses_until } => chooses_until,
             Phase::AwaitingClosed => self.farewell.as_ref().map(Farewell::due_at),
-            Phase::AwaitingAccept => self.look_up_at,
+            Phase::AwaitingAccept => earliest([self.look_up_at, self.asked.poll_timeout()]),
             _ => None,
         }
     }
@@ -476,8 +479,12 @@ impl SocketEnd for ClientSocket {
             }
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
+            Phase::AwaitingServer { chooses_until: None } => self.find_server_again(now),
             Phase::AwaitingClosed => self.repeat_close(now),
-            Phase::AwaitingAccept => self.look_up_server(now),
+            Phase::AwaitingAccept => {
+                self.look_up_server(now);
+                self.ask_to_attach_again(now);
+            }
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The requests over a socket that wait for their answers, by key.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// What a request wants beside one answer.
@@ -32,6 +32,9 @@ pub(super) struct OpenRequests {
     expires_at: Option<Instant>,
     /// Those of the open requests that want more than one answer. Few do.
     terms: BTreeMap<u64, AskTerms>,
+    /// Of those the ones that have had no answer, if their time is long enough for the peer to say that it has
+    /// them.
+    unheard: BTreeSet<u64>,
     /// Requests that have had as many answers as they want, and whose callers do not know it yet.
     satisfied: Vec<u64>,
 }
@@ -41,6 +44,16 @@ struct Entry {
     key: u64,
     deadline: Option<Instant>,
     is_open: bool,
+}
+
+/// A request whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) key: u64,
+    /// It wants any number of answers.
+    pub(super) is_many: bool,
+    /// It wants that, has had none, and its time was long enough for the peer to say that it has it.
+    pub(super) is_unheard: bool,
 }
 
 /// What an answer with some key is.
@@ -72,6 +85,13 @@ impl OpenRequests {
         }
     }
 
+    /// Notes how long an open request waits.
+    pub(super) fn note_time(&mut self, key: u64, time: Duration) {
+        if time >= TIME_TO_HEAR && self.is_many(key) {
+            self.unheard.insert(key);
+        }
+    }
+
     /// Returns what a request wants beside one answer.
     pub(super) fn terms(&self, key: u64) -> AskTerms {
         self.terms.get(&key).copied().unwrap_or_default()
@@ -93,6 +113,7 @@ impl OpenRequests {
         let Some(at) = self.find(key) else { return self.settled_before(key) };
         self.entries[at].is_open = false;
         self.terms.remove(&key);
+        self.unheard.remove(&key);
         self.handle_settled(1);
         Settled::Open
     }
@@ -103,6 +124,7 @@ impl OpenRequests {
         let Some(many) = self.terms.get_mut(&key).and_then(|terms| terms.many.as_mut()) else {
             return Settled::Unknown;
         };
+        self.unheard.remove(&key);
         if let Some(left) = &mut many.max_messages {
             *left = left.saturating_sub(1);
         }
@@ -153,8 +175,8 @@ impl OpenRequests {
         self.expires_at
     }
 
-    /// Ends the requests whose time is over, and returns their keys, and whether they want many answers.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u64, bool)> {
+    /// Ends the requests whose time is over.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
         if self.expires_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -162,8 +184,9 @@ impl OpenRequests {
         for entry in self.entries.iter_mut().filter(|entry| entry.is_open) {
             if entry.deadline.is_some_and(|at| at <= now) {
                 entry.is_open = false;
-                let terms = self.terms.remove(&entry.key);
-                expired.push((entry.key, terms.is_some_and(|terms| terms.many.is_some())));
+                let key = entry.key;
+                let is_many = self.terms.remove(&key).is_some_and(|terms| terms.many.is_some());
+                expired.push(Expired { key, is_many, is_unheard: self.unheard.remove(&key) });
             }
         }
         self.handle_settled(expired.len());
@@ -177,6 +200,7 @@ impl OpenRequests {
         let entries = std::mem::take(&mut self.entries);
         (self.open, self.expires_at) = (0, None);
         self.terms.clear();
+        self.unheard.clear();
         entries.into_iter().filter(|entry| entry.is_open).map(|entry| entry.key).collect()
     }
 
@@ -190,6 +214,7 @@ impl OpenRequests {
             })
             .collect();
         self.terms.retain(|key, _| ended.binary_search(key).is_err());
+        self.unheard.retain(|key| ended.binary_search(key).is_err());
         self.handle_settled(ended.len());
         ended
     }
@@ -217,6 +242,8 @@ impl OpenRequests {
     }
 }
 
+/// A peer has said by then that it has handled a request: at most 0.1 s later, and the way of the network.
+const TIME_TO_HEAR: Duration = Duration::from_millis(500);
 /// Settled ones that are kept before they are removed.
 const MIN_SETTLED: usize = 64;
 
@@ -300,8 +327,32 @@ mod tests {
         assert_eq!(requests.take_one_of_many(at(9), 1), Settled::Open);
         assert_eq!(requests.expire(at(10)), vec![], "the first one came");
         assert_eq!(requests.take_one_of_many(at(10), 1), Settled::Open);
-        assert_eq!((requests.expire(at(11)), requests.expire(at(12))), (vec![], vec![(1, true)]));
+        let expired = Expired { key: 1, is_many: true, is_unheard: false };
+        assert_eq!((requests.expire(at(11)), requests.expire(at(12))), (vec![], vec![expired]));
         assert_eq!(requests.poll_timeout(), None);
+    }
+
+    #[test]
+    fn one_for_many_is_unheard_until_its_first_answer_if_its_time_is_long_enough() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut requests = OpenRequests::default();
+        for (key, time) in [(1, second), (2, second), (3, second / 10), (4, second)] {
+            requests.open(key, Some(start + second));
+            if key < 4 {
+                requests.set_terms(key, many(None, None));
+            }
+            requests.note_time(key, time);
+        }
+        assert_eq!(requests.take_one_of_many(start, 2), Settled::Open);
+        let expired = |key, is_many, is_unheard| Expired { key, is_many, is_unheard };
+        let ended = [
+            expired(1, true, true),
+            expired(2, true, false),
+            expired(3, true, false),
+            expired(4, false, false),
+        ];
+        assert_eq!((requests.expire(start + second), requests.unheard.len()), (ended.to_vec(), 0));
     }
 
     proptest! {
@@ -332,8 +383,9 @@ mod tests {
                     _ => {
                         now += number % 5;
                         let due = |at: &Option<u64>| at.is_some_and(|at| at <= now);
-                        let expected: Vec<(u64, bool)> =
-                            model.iter().filter(|(_, at)| due(at)).map(|(key, _)| (*key, false)).collect();
+                        let expected: Vec<Expired> = (model.iter().filter(|(_, at)| due(at)))
+                            .map(|(key, _)| Expired { key: *key, is_many: false, is_unheard: false })
+                            .collect();
                         model.retain(|_, at| !due(at));
                         prop_assert_eq!(requests.expire(at(now)), expected);
                         let next = model.values().flatten().min();

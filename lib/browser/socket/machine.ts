@@ -28,7 +28,7 @@ type Phase = 'disconnected' | 'fabric' | 'server' | 'subscription' | 'accept' | 
 
 /** Milliseconds: for a server to say that it is there; to attach; the first pause. */
 const FIND_TIMEOUT = 3000
-const COMMAND_TIMEOUT = 10_000
+const COMMAND_TIMEOUT = 4000
 const FIRST_RETRY = 500
 /** A search that failed earlier was refused. */
 const MIN_FIND = 1000

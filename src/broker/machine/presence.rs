@@ -9,7 +9,7 @@ use super::super::watches::{self, Notices, is_owner};
 use super::super::{EndReason, PeerId};
 use super::{Broker, NOTICE_EFFORT, SUBSCRIPTION_EFFORT, is_denied};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Presence, PresenceChange, ServerOp, WatchRequest};
+use crate::wire::{Carrier, Presence, PresenceChange, ServerOp, WatchRequest};
 
 impl Broker {
     /// Notes that a peer lives in the broker's own process: it ends with it, for good.
@@ -29,7 +29,10 @@ impl Broker {
     /// Notes why the link of a peer that is about to be detached is gone.
     pub fn note_lost(&mut self, peer: PeerId, why: EndReason) {
         if let Some(entry) = self.peers.get_mut(peer) {
-            entry.lost = Some(why);
+            // The system ends the bytes of a killed process as those of one that closes. The client says that it
+            // closes; in a WebSocket the connection itself does.
+            let says_so = entry.carrier != Carrier::Own || entry.end == Some(Presence::Gone);
+            entry.lost = Some(if why == EndReason::Client && !says_so { EndReason::Network } else { why });
         }
     }
 

@@ -67,3 +67,27 @@ fn connections_are_counted_by_what_carries_them_and_why_they_ended() {
     assert_eq!((by(Timeout), by(Client), by(Shutdown)), (1, 1, 1));
     assert_eq!(stage.broker.find_connections(stage.now, &wanted).total, 0);
 }
+
+#[test]
+fn a_connection_that_ends_without_a_word_was_not_closed_by_its_client() {
+    use crate::broker::EndReason::{self, Client, Network};
+    use crate::wire::ClientOp;
+    for (carrier, leaves, why) in [
+        (Carrier::Own, false, Network),
+        (Carrier::Own, true, Client),
+        // What is around it has said so.
+        (Carrier::OwnInWebSocket, false, Client),
+        (Carrier::Conat, false, Client),
+    ] {
+        let mut stage = Stage::new();
+        let info = ConnectionInfo { carrier, ..Default::default() };
+        let peer = stage.broker.attach_connection(stage.now, info);
+        if leaves {
+            stage.broker.handle_op(stage.now, peer, ClientOp::Leaving);
+        }
+        stage.broker.note_lost(peer, Client);
+        stage.broker.detach(stage.now, peer);
+        let ended = |reason: EndReason| stage.broker.stats().ended_by[reason as usize];
+        assert_eq!((ended(why), ended(Client) + ended(Network)), (1, 1), "{carrier:?}, {leaves}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Channel, Mode};
 use crate::base::{Code, Failure};
 use crate::socket::conat::Question;
-use crate::socket::open_requests::Settled;
+use crate::socket::open_requests::{Expired, Settled};
 use crate::socket::unsettled::Unsettled;
 use crate::socket::{AnswerLimits, AskTerms, Output, RequestFailure, SocketEvent, WriteError};
 use crate::wire::stream::{Answer, CancelReason, Class, Refusal, Request, key};
@@ -77,6 +77,7 @@ impl Channel {
                 requests
                     .set_terms(key, AskTerms { many: Some(AnswerLimits::default()), ..AskTerms::default() });
             }
+            requests.note_time(key, Duration::from_millis(timeout));
         }
     }
 
@@ -179,19 +180,30 @@ impl Channel {
         if expired.is_empty() {
             return;
         }
-        let keys: Vec<u64> = expired.iter().map(|(key, _)| *key).collect();
+        let keys: Vec<u64> = expired.iter().map(|one| one.key).collect();
         let withdrawn = self.give_up(now, &keys, CancelReason::Timeout);
-        for (key, is_many) in expired {
+        let is_out_of_reach = !self.is_attached() || self.absence.loss().is_some();
+        let unsaid = match self.stream() {
+            Some(stream) if expired.iter().any(|one| one.is_unheard) => stream.unhandled_requests(),
+            _ => Vec::new(),
+        };
+        for Expired { key, is_many, is_unheard } in expired {
             let is_unhandled = withdrawn.binary_search(&key).is_ok();
-            if is_many && !is_unhandled {
+            let text = match is_many {
+                // The peer, or what is between, may have stood still all the time.
+                true if is_unheard && unsaid.contains(&key) => TIMEOUT,
+                true if is_out_of_reach => OUT_OF_REACH,
                 // It has waited for answers as long as it wanted.
-                self.emit(SocketEvent::RequestDone { key });
-                continue;
-            }
+                true if !is_unhandled => {
+                    self.emit(SocketEvent::RequestDone { key });
+                    continue;
+                }
+                _ => TIMEOUT,
+            };
             let failure = if is_unhandled && !self.is_attached() {
                 RequestFailure::Timeout.into()
             } else {
-                Failure::new(Code::Timeout, TIMEOUT)
+                Failure::new(Code::Timeout, text)
             };
             self.report_failed(key, failure, is_unhandled);
         }
@@ -307,5 +319,8 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 const SUSPICION: Duration = Duration::from_secs(1);
 /// As the fabric says it of a request beside the stream.
 const TIMEOUT: &str = "timeout - Error: operation has timed out (request over a socket)";
+/// Of a request for many answers, when its time is over: there may be more, which cannot come.
+const OUT_OF_REACH: &str =
+    "timeout - the other side is out of reach, and may have more answers (request over a socket)";
 /// As good as no time at all.
 const LONGEST: Duration = Duration::from_secs(1 << 31);

@@ -4,7 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use super::super::absence::PeerLoss;
+use super::super::stream::Offer;
 use super::super::{CloseReason, CommandError, Dialect, SocketEnd, SocketEvent, State, TagKind, control};
+use super::questions::Questions;
 use super::{ClientSocket, Output, Phase, Subscribed};
 use crate::base::{Entropy, SeededEntropy};
 use crate::subject::Subject;
@@ -80,6 +82,31 @@ impl ClientSocket {
         let subject = format!("{}.server.status", self.subject());
         let timeout = FIND_TIMEOUT.min(self.channel.config.command_timeout);
         self.ask_for(TagKind::FindServer, subject, Headers::default(), timeout);
+        self.asked.repeat_until(now, now + timeout);
+    }
+
+    /// Asks once more who serves the subject, if that is due.
+    pub(super) fn find_server_again(&mut self, now: Instant) {
+        let Some(left) = self.asked.take_due(now) else { return };
+        let Ok(subject) = Subject::parse(&format!("{}.server.status", self.subject())) else { return };
+        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+        self.repeat(TagKind::FindServer, message, left);
+    }
+
+    /// Asks the server once more to attach us, if that is due: the question or the answer may have been lost with
+    /// a connection on its way, of the server or of what is between. To the server it is the same attempt.
+    pub(super) fn ask_to_attach_again(&mut self, now: Instant) {
+        let Some(left) = self.asked.take_due(now) else { return };
+        let Some(server) = self.server_subject() else { return };
+        let offer = self.offer_again();
+        let message = self.connect_message(server, offer);
+        self.repeat(TagKind::Connect, message, left);
+    }
+
+    fn repeat(&mut self, kind: TagKind, message: Message, timeout: Duration) {
+        let tag = self.channel.next_tag(kind);
+        self.asked.note_repeated(tag.number);
+        self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest: true });
     }
 
     /// No answer yet from a server that does not have us: is it still there?
@@ -131,7 +158,7 @@ impl ClientSocket {
 
     fn ask_with(&mut self, kind: TagKind, message: Message, wait_for_interest: bool, timeout: Duration) {
         let tag = self.channel.next_tag(kind);
-        self.asked = tag.number;
+        self.asked = Questions::new(tag.number);
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
     }
 
@@ -159,8 +186,10 @@ impl ClientSocket {
                 let left = self.remaining_resume_time(now).map(|left| left.max(MIN_ATTEMPT));
                 let timeout = self.channel.config.command_timeout;
                 let timeout = left.map_or(timeout, |left| left.min(timeout));
-                let message = self.connect_message(server);
+                let offer = self.offer_stream();
+                let message = self.connect_message(server, offer);
                 self.ask_with(TagKind::Connect, message, true, timeout);
+                self.asked.repeat_until(now, now + timeout);
             }
             // A server (or a load balancer) gave an id that is no token.
             None => {
@@ -171,8 +200,7 @@ impl ClientSocket {
     }
 
     /// Returns what asks `server` to attach us.
-    pub(super) fn connect_message(&mut self, server: Subject) -> Message {
-        let stream = self.offer_stream();
+    pub(super) fn connect_message(&self, server: Subject, stream: Option<Offer>) -> Message {
         let (id, resume) = (Some(self.id()), Some(self.binding.is_held()));
         let json = Json::of(&control::Greeting { id, resume, epoch: self.epoch(), stream });
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);

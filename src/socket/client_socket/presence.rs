@@ -141,7 +141,7 @@ impl ClientSocket {
         let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.note_unanswered();
         self.enter(Phase::Disconnected { retry_at });
-        self.asked = 0;
+        self.asked.clear();
         self.channel.detach();
         if !was_disconnected {
             self.channel.emit(SocketEvent::PeerLost(loss));

@@ -28,6 +28,16 @@ impl ClientSocket {
         Some(Offer::new(own, peer, &self.channel.config))
     }
 
+    /// The same offer once more, as the question is the same.
+    pub(super) fn offer_again(&self) -> Option<Offer> {
+        let (own, peer) = match self.channel.stream() {
+            Some(stream) => (stream.tags().own, Some(stream.tags().peer)),
+            None if self.tags.is_some() && !self.binding.is_held() => (self.offered?, None),
+            None => return None,
+        };
+        Some(Offer::new(own, peer, &self.channel.config))
+    }
+
     /// What the two ends speak is decided by the first answer. Returns whether this answer is for us.
     pub(super) fn settle_mode(&mut self, now: Instant, answer: &Headers) -> bool {
         let offer = Offer::of_headers(answer);
@@ -60,8 +70,9 @@ impl ClientSocket {
             return;
         }
         // The question is answered by a message of its own.
-        let tag = Tag { kind: TagKind::Connect, number: std::mem::take(&mut self.asked) };
-        self.channel.outputs.push_back(Output::Cancel(tag));
+        for number in self.asked.take() {
+            self.channel.outputs.push_back(Output::Cancel(Tag { kind: TagKind::Connect, number }));
+        }
         if let Err(error) = self.channel.handle_attach_status(now, answer) {
             self.handle_misbehaved(error);
         }
@@ -141,7 +152,8 @@ impl ClientSocket {
         }
         if let Some(server) = self.server_subject() {
             self.asserted_at = Some(now);
-            let message = self.connect_message(server);
+            let offer = self.offer_stream();
+            let message = self.connect_message(server, offer);
             self.channel.outputs.push_back(Output::Publish(message));
         }
     }

@@ -206,3 +206,64 @@ fn why_it_is_not_attached_is_told_once_and_until_it_is() {
     socket.handle_heard(asked, true);
     assert_eq!(unserved(&mut socket).0, [None]);
 }
+
+/// Runs for so long. Returns when it asked, in ms, and the numbers of the questions.
+fn asks_within(socket: &mut ClientSocket, start: Instant, ms: u64) -> Vec<(u128, Tag, Message)> {
+    let mut asked = Vec::new();
+    while let Some(at) = socket.poll_timeout().filter(|at| *at <= start + Duration::from_millis(ms)) {
+        socket.handle_timeout(at);
+        while let Some(output) = socket.poll_output() {
+            if let Output::Request { tag, message, .. } = output {
+                asked.push(((at - start).as_millis(), tag, message));
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_connect_that_was_given_to_somebody_and_is_not_answered_is_asked_again_as_the_same_attempt() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    socket.handle_fabric_up(start);
+    let (first, _) = outputs(&mut socket);
+    let again = asks_within(&mut socket, start, 9_000);
+    assert_eq!(again.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [1500, 4500]);
+    let attempts: Vec<_> = again.iter().map(|(.., message)| message.headers.attempt).collect();
+    assert_eq!(attempts, [Some(2), Some(2)], "what it says is that of the first one");
+    // The answer to any of them counts, and to what was given up none.
+    let stray = Tag { number: again[1].1.number + 1, ..again[1].1 };
+    let connected = || {
+        let subject = Subject::parse("_INBOX.a").expect("valid");
+        Ok(Message { subject, payload: control::text("connected"), headers: Headers::default() })
+    };
+    socket.handle_reply(start, stray, connected());
+    assert_eq!(outputs(&mut socket).1, []);
+    socket.handle_reply(start, first.expect("it asks"), connected());
+    assert_eq!(outputs(&mut socket).1, [Ok(State::Ready)]);
+    assert_eq!(asks_within(&mut socket, start, 20_000).len(), 0);
+}
+
+#[test]
+fn a_connect_that_nobody_was_given_waits_for_who_comes_and_a_search_is_repeated_like_it() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    socket.handle_fabric_up(start);
+    let (first, _) = outputs(&mut socket);
+    socket.handle_heard(first.expect("it asks"), false);
+    assert_eq!(asks_within(&mut socket, start, 2_000).len(), 0);
+    socket.handle_heard(first.expect("it asks"), true);
+    assert_eq!(asks_within(&mut socket, start, 9_000).len(), 1);
+
+    let mut searching = ClientSocket::new("s", "sock", SocketConfig::default()).expect("valid");
+    searching.handle_fabric_up(start);
+    let (first, _) = outputs(&mut searching);
+    let again = asks_within(&mut searching, start, 2_900);
+    let kinds: Vec<_> = again.iter().map(|(at, tag, _)| (*at, tag.kind)).collect();
+    assert_eq!(
+        (first.expect("it asks").kind, kinds),
+        (TagKind::FindServer, vec![(1500, TagKind::FindServer)])
+    );
+}
