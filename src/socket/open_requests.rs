@@ -32,8 +32,8 @@ pub(super) struct OpenRequests {
     expires_at: Option<Instant>,
     /// Those of the open requests that want more than one answer. Few do.
     terms: BTreeMap<u64, AskTerms>,
-    /// Of those the ones that have had no answer, if their time is long enough for the peer to say that it has
-    /// them.
+    /// Of those the ones that have had no answer, if their time is long enough for the peer to say that it
+    /// has them.
     unheard: BTreeSet<u64>,
     /// Requests that have had as many answers as they want, and whose callers do not know it yet.
     satisfied: Vec<u64>,

@@ -29,8 +29,8 @@ impl Broker {
     /// Notes why the link of a peer that is about to be detached is gone.
     pub fn note_lost(&mut self, peer: PeerId, why: EndReason) {
         if let Some(entry) = self.peers.get_mut(peer) {
-            // The system ends the bytes of a killed process as those of one that closes. The client says that it
-            // closes; in a WebSocket the connection itself does.
+            // The system ends the bytes of a killed process as those of one that closes. The client says that
+            // it closes; in a WebSocket the connection itself does.
             let says_so = entry.carrier != Carrier::Own || entry.end == Some(Presence::Gone);
             entry.lost = Some(if why == EndReason::Client && !says_so { EndReason::Network } else { why });
         }
