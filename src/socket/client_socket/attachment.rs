@@ -94,7 +94,8 @@ impl ClientSocket {
     }
 
     /// Asks the server once more to attach us, if that is due: the question or the answer may have been lost
-    /// with a connection on its way, of the server or of what is between. To the server it is the same attempt.
+    /// with a connection on its way, of the server or of what is between. To the server it is the same
+    /// attempt.
     pub(super) fn ask_to_attach_again(&mut self, now: Instant) {
         let Some(left) = self.asked.take_due(now) else { return };
         let Some(server) = self.server_subject() else { return };

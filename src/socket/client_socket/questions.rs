@@ -1,5 +1,5 @@
-//! One question to a server, and its repetitions: it, or the answer, may be lost with a connection on its way,
-//! and nobody tells of that. Each is the same to the server, and any answer counts.
+//! One question to a server, and its repetitions: it, or the answer, may be lost with a connection on its
+//! way, and nobody tells of that. Each is the same to the server, and any answer counts.
 
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,6 @@ impl Questions {
     }
 }
 
-/// A server that is there has answered by then, even over a slow network. Each further pause is twice as long,
-/// so that a server that is only slow is not asked much.
+/// A server that is there has answered by then, even over a slow network. Each further pause is twice as
+/// long, so that a server that is only slow is not asked much.
 const FIRST_PAUSE: Duration = Duration::from_millis(1500);
