@@ -16,6 +16,7 @@ import type { Duplex } from 'node:stream'
  * A value whose type sender and receiver agree on, unknown here: payloads, users. `any`, because programs
  * written for Conat read such values without a cast; name the type where it is known: `Message<Order>`.
  */
+// biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
 /**
@@ -1312,7 +1313,7 @@ export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Dat
  *   it follows 1000 rooms
  */
 export declare function watchRoom<Data = Agreed>(
-  socket: ConatSocketClient<any, any, any, any>,
+  socket: ConatSocketClient<Agreed, Agreed, [Agreed, Agreed], [Agreed, Agreed]>,
   room: string,
 ): RoomView<Data>
 

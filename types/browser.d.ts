@@ -12,6 +12,7 @@
  */
 
 // What others have agreed on with this program, which no type checks.
+// biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
 /** Application headers: any JSON object. Names that begin with `CN-` are reserved. */

@@ -27,7 +27,7 @@ export interface SocketOptions {
    */
   sendBufferSize?: number
   /** Accepted as Node's. Has no effect: a subject needs no address. */
-  lookup?: (...args: any[]) => void
+  lookup?: (...args: never[]) => void
   /** Closes it. */
   signal?: AbortSignal
   /** The client to use. @default that of `over`, else the one of `getClient()` */

@@ -20,12 +20,14 @@ import type {
  * A value whose type those who use the package agree on, where none is named: `any`, so that programs without types
  * read it without a cast.
  */
+// biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
 /**
  * What objects of other packages take and pass on: `any`, since nothing else fits the types of all of them (Socket.IO,
  * WebSockets, ports, streams).
  */
+// biome-ignore lint/suspicious/noExplicitAny: as said
 type Foreign = any
 
 /** The types of values; white space around them and capitals make no difference. `boolean` is `bool`. */

@@ -384,7 +384,8 @@ interface Received {
    */
   dataBuffer(): Promise<Buffer>
   /** Resolves with the value in the data. @throws {FabricError} `"ERR_DECODE"`, and as `dataBuffer` */
-  msgpack(): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: what sender and receiver agree on; name it where it is known
+  msgpack<T = any>(): Promise<T>
   /**
    * Answers with a response. Several answers all leave; `response()` at the other end takes the first, the others are
    * events. It may be answered in turn: an answer that nobody has asked for is kept for the newest 1024

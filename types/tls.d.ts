@@ -60,6 +60,7 @@ export declare class Server extends NodeServer {
   listen(anyPort: 0, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
   listen(listener?: () => void): this
+  // biome-ignore lint/suspicious/noExplicitAny: that of a server of Node.js, which this is none of: a name, not a port
   address(): any
 }
 

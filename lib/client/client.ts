@@ -312,12 +312,14 @@ export class Client extends ClientViews implements Target, Responder {
     return await subscription.confirmed(options, 'service')
   }
 
+  // biome-ignore lint/suspicious/noExplicitAny: as `Agreed` of the contract
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, REQUEST_SHAPE)
     return callProxy(`call '${subject}'`, (data, own) => this.request(subject, data, { ...options, ...own }))
   }
 
+  // biome-ignore lint/suspicious/noExplicitAny: as `Agreed` of the contract
   callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
     checkPublishSubject(subject)
     checkOptions('callMany', options, REQUEST_MANY_SHAPE)

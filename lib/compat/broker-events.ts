@@ -13,6 +13,7 @@ export interface Broker {
 /** A message in one piece: subject, id, number of the piece, whether it is the last, and what it holds. */
 type Chunk = [string, string, number, number, number, Uint8Array, Headers | undefined]
 
+// biome-ignore lint/suspicious/noExplicitAny: each event has its own, which is checked where it is read
 type Ask = (client: Broker, argument: any) => unknown
 
 const EVENTS: Readonly<Record<string, Ask>> = {

@@ -55,6 +55,7 @@ export class ConnectionView extends EventView {
   readonly io: ManagerView
   readonly #client: ConnectionOwner & EventEmitter
 
+  // biome-ignore lint/suspicious/noExplicitAny: whatever events it has
   constructor(client: ConnectionOwner & EventEmitter<any>) {
     super(client, EVENTS)
     this.#client = client

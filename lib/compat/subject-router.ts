@@ -43,6 +43,7 @@ function clientIn<C extends Routed>(given: unknown): C {
  * Replaces the methods of this one client by such as look first where their subject belongs. `open` makes a client of
  * another address; these close with this one.
  */
+// biome-ignore lint/suspicious/noExplicitAny: whatever events it has
 export function routeSubjects<C extends Routed & EventEmitter<any>>(
   client: C,
   routeSubject: NonNullable<ConnectOptions['routeSubject']>,

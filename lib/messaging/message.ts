@@ -32,6 +32,7 @@ export interface Asked {
 }
 
 /** What sender and receiver have agreed on: `any`, because the contract has it as a type parameter and this does not. */
+// biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
 /** A payload with its headers, not yet sent or already received. */

@@ -55,6 +55,7 @@ export function bound<Options>(binding: Binding, options: Options): Options {
 }
 
 /** Makes a class that can be called without `new`, as Node's can, and knows what its module is bound to. */
+// biome-ignore lint/suspicious/noExplicitAny: TypeScript asks it of a class that is extended
 export function callable<Class extends new (...args: any[]) => object>(
   made: Class,
   prepare: (args: unknown[]) => unknown[],

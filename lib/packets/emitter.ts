@@ -1,7 +1,8 @@
 // Events as Node's EventEmitter has them: its methods, their order and their names. Ours, because pages have no `node:events`.
 // There is no special event `error`.
+import type { Agreed } from './agreed'
 
-export type Listener = (...args: any[]) => void
+export type Listener = (...args: Agreed[]) => void
 export type EventName = PropertyKey
 
 interface Entry {

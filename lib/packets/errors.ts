@@ -1,5 +1,7 @@
 // What the packets throw, reject with, and hand to events. No code of Node: pages use this, too.
+
 import { didYouMean } from '../values/nearest'
+import type { Agreed } from './agreed'
 
 export interface PacketErrorDetails {
   packet?: string
@@ -133,7 +135,7 @@ export interface ValidationPayload {
 
 /** Refuses a packet; the other side's `send` rejects with the same. */
 export class ValidationError extends Error {
-  readonly payload: any
+  readonly payload: Agreed
   readonly code: number
   readonly reason: string
   declare readonly packet?: string

@@ -11,6 +11,7 @@ import type { ServerSocket } from './server-socket'
 const MAX_HELD = 10_000
 
 /** The server that they are of. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever events it has
 interface Owner extends EventEmitter<any> {
   /** Emits a socket to the listeners of `connection`. */
   announce(socket: ServerSocket): void

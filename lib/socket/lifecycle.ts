@@ -74,6 +74,7 @@ export class Lifecycle {
   /** Why it has not found a server, while it looks for one. */
   #unserved: Failure | undefined
 
+  // biome-ignore lint/suspicious/noExplicitAny: whatever events it has
   constructor(owner: LifecycleOwner & EventEmitter<any>, context: ClientContext) {
     this.#owner = owner
     this.#context = context

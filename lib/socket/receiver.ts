@@ -52,6 +52,7 @@ export class Receiver implements Sink {
   /** Whether a stream has the data. */
   #isTaken = false
 
+  // biome-ignore lint/suspicious/noExplicitAny: whatever events it has
   constructor(owner: ReceiverOwner & EventEmitter<any>, context: ClientContext) {
     this.#owner = owner
     this.#context = context

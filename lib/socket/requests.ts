@@ -59,6 +59,7 @@ export class SocketRequests {
   #asked: AskedRequests | undefined
 
   constructor(
+    // biome-ignore lint/suspicious/noExplicitAny: whatever events it has
     owner: RequestsOwner & EventEmitter<any>,
     lifecycle: Lifecycle,
     context: ClientContext,

@@ -172,7 +172,7 @@ export class Connection
   }
 
   /** The same of listeners that return a promise. @internal */
-  override [captureRejectionSymbol](error: Error, ..._args: any[]): void {
+  override [captureRejectionSymbol](error: Error, ..._args: unknown[]): void {
     if (!this.excuses(error)) void Promise.reject(error)
   }
 

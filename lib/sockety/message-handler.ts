@@ -17,8 +17,10 @@ type Handler = (message: Message) => Promise<void>
  */
 const DONE: Promise<void> = Object.assign(Promise.resolve(), {
   // biome-ignore lint/suspicious/noThenProperty: as said
-  then: (done?: any, failed?: any): Promise<any> =>
-    done == null ? DONE : Promise.prototype.then.call(DONE, done, failed),
+  then: (done?: unknown, failed?: unknown): Promise<never> =>
+    (done == null
+      ? DONE
+      : Promise.prototype.then.call(DONE, done as never, failed as never)) as Promise<never>,
 })
 
 /** A function with the methods of its class. */

@@ -119,10 +119,10 @@ export abstract class Received {
   }
 
   /** Resolves with the value in the data. */
-  async msgpack(): Promise<unknown> {
+  async msgpack<T>(): Promise<T> {
     const bytes = await this.dataBuffer()
     try {
-      return decode(bytes)
+      return decode(bytes) as T
     } catch (error) {
       throw fault(error as FabricError, this.context.client)
     }

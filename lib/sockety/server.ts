@@ -137,7 +137,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
   }
 
   /** The same of listeners that return a promise. @internal */
-  override [captureRejectionSymbol](error: Error, ...[, connection]: any[]): void {
+  override [captureRejectionSymbol](error: Error, ...[, connection]: unknown[]): void {
     if (!(connection instanceof Connection && connection.excuses(error))) void Promise.reject(error)
   }
 

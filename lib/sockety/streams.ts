@@ -117,7 +117,7 @@ export class OutgoingStream extends Writable {
     this.#target = target
   }
 
-  override write(...args: any[]): boolean {
+  override write(...args: unknown[]): boolean {
     if (!this.#isCorked) {
       this.#isCorked = true
       this.cork()

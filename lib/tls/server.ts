@@ -41,7 +41,7 @@ export class Server extends nodeTls.Server {
     })
   }
 
-  override listen(...args: any[]): this {
+  override listen(...args: unknown[]): this {
     this.#below.listen(...args)
     return this
   }
@@ -51,8 +51,8 @@ export class Server extends nodeTls.Server {
     return this
   }
 
-  override address(): any {
-    return this.#below.address()
+  override address(): never {
+    return this.#below.address() as never
   }
 
   override getConnections(callback: (error: Error | null, count: number) => void): this {

@@ -1,6 +1,7 @@
 // Events, as Node's EventEmitter has them, as far as pages need them.
 import { throwAsync } from '../../values/throw-async'
 
+// biome-ignore lint/suspicious/noExplicitAny: each event has its own arguments
 type Listener = (...args: any[]) => void
 
 interface Registered {

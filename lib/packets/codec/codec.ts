@@ -1,5 +1,7 @@
 // One schema compiled: the codec of `compileSchema`, and of every packet.
+
 import type { Codec, CodecOptions, DataOf, PackedType, Schema } from '../../../types/packets'
+import type { Agreed } from '../agreed'
 import { limitsWith } from '../limits'
 import { INSPECT, type Inspect, show } from '../printing'
 import { type Coder, type CoderOptions, malformed } from './coder'
@@ -56,7 +58,7 @@ export class SchemaCodec {
 
 /** Returns the codec of a schema. */
 export function compileSchema<const S extends Schema>(schema: S, options?: CodecOptions): Codec<DataOf<S>> {
-  return new SchemaCodec(parseSchema(schema), options) as Codec<any>
+  return new SchemaCodec(parseSchema(schema), options) as Codec<Agreed>
 }
 
 /** Returns the string `'packed'`, with a type for TypeScript. */

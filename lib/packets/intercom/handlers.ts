@@ -1,4 +1,5 @@
 // The handlers of a node: what it answers to the calls of all nodes, its own included. Every call is answered.
+import type { Agreed } from '../agreed'
 import { messageOf, PacketError, readable, ValidationError } from '../errors'
 import { BUSY, FAILED, NO_TYPE, UNDEFINED, VALUE } from './answers'
 import type { CallMessage } from './messages'
@@ -12,7 +13,7 @@ export interface HandlerContext {
   readonly signal: AbortSignal
 }
 
-export type IntercomHandler = (data: any, context: HandlerContext) => unknown
+export type IntercomHandler = (data: Agreed, context: HandlerContext) => unknown
 
 export class Handlers {
   readonly #handlers = new Map<string, IntercomHandler>()

@@ -1,6 +1,8 @@
 // Calls among the server nodes of a cluster, over the fabric: every node answers, the caller's own included.
+
 import type { Client, Subscription } from '../../../index'
 import type { IntercomOptions as CallOptions, CreateIntercomOptions } from '../../../types/packets'
+import type { Agreed } from '../agreed'
 import { within } from '../bounds'
 import { badOption, checkClient, throwAsync } from '../errors'
 import { randomId } from '../link/ids'
@@ -299,7 +301,7 @@ export class IntercomNode {
 }
 
 /** Starts a node, and resolves with what calls all nodes. */
-export async function createIntercom(client: Client, options: CreateIntercomOptions = {}): Promise<any> {
+export async function createIntercom(client: Client, options: CreateIntercomOptions = {}): Promise<Agreed> {
   checkClient(client)
   checkIntercomOptions(options)
   const node = new IntercomNode(client, options)

@@ -1,10 +1,11 @@
 // The wire of @flecks/socket over a socket of Socket.IO: the event's name is the id of the packet, its argument the bytes.
+import type { Foreign } from '../agreed'
 import { MAX_TIMEOUT } from '../timer'
 import type { PacketLink } from './link'
 import { checkSocketIo, SocketIoConnection, type SocketIoLike } from './over-socket-io'
 import { bytesOf } from './over-websocket'
 
-export type Ack = (...args: any[]) => void
+export type Ack = (...args: Foreign[]) => void
 
 /** What the protocol of flecks needs beside a link. */
 export interface FlecksPackets {

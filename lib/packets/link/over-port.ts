@@ -1,5 +1,6 @@
 // Packets over a MessagePort, or a Worker and what it calls its parent. Messages are bytes; a
 // number says how many bytes were taken, since ports themselves hold any amount; null is the end.
+import type { Foreign } from '../agreed'
 import { badOption } from '../errors'
 import { Credit } from './credit'
 import { End } from './end'
@@ -9,9 +10,9 @@ import { bytesOf } from './over-websocket'
 
 /** What is used of a port: events as in pages, or as in Node. */
 export interface PortLike {
-  postMessage(value: any, transfer?: any): void
-  addEventListener?(type: string, listener: (event: any) => void): void
-  on?(event: string, listener: (value: any) => void): unknown
+  postMessage(value: Foreign, transfer?: Foreign): void
+  addEventListener?(type: string, listener: (event: Foreign) => void): void
+  on?(event: string, listener: (value: Foreign) => void): unknown
   start?(): void
   close?(): void
 }

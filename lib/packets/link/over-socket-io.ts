@@ -1,5 +1,6 @@
 // Packets over a socket of Socket.IO, of either side: frames as the binary argument of one event;
 // a number there says how many bytes were taken.
+import type { Foreign } from '../agreed'
 import { badOption } from '../errors'
 import { Credit } from './credit'
 import { End } from './end'
@@ -11,13 +12,13 @@ import { bytesOf } from './over-websocket'
 export interface SocketIoLike {
   readonly id?: string | undefined
   readonly connected: boolean
-  emit(event: any, ...args: any[]): unknown
-  on(event: string, listener: (...args: any[]) => void): unknown
-  once(event: string, listener: (...args: any[]) => void): unknown
-  onAny(listener: (event: any, ...args: any[]) => void): unknown
+  emit(event: Foreign, ...args: Foreign[]): unknown
+  on(event: string, listener: (...args: Foreign[]) => void): unknown
+  once(event: string, listener: (...args: Foreign[]) => void): unknown
+  onAny(listener: (event: Foreign, ...args: Foreign[]) => void): unknown
   disconnect(): unknown
   /** Since Socket.IO 4.4. */
-  timeout?(ms: number): { emit(event: any, ...args: any[]): unknown }
+  timeout?(ms: number): { emit(event: Foreign, ...args: Foreign[]): unknown }
 }
 
 /** The connection below, which both sides have under another name. */

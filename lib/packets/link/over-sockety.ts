@@ -1,5 +1,6 @@
 // Packets over a connection of Sockety: each side opens one message on the channel, whose stream has its frames. All other
 // messages, files and streams of the connection stay as they are.
+import type { Foreign } from '../agreed'
 import { badOption } from '../errors'
 import { Drained } from './drained'
 import { End } from './end'
@@ -7,7 +8,7 @@ import { randomId } from './ids'
 import type { PacketLink } from './link'
 
 interface ReadableLike {
-  on(event: string, listener: (...args: any[]) => void): unknown
+  on(event: string, listener: (...args: Foreign[]) => void): unknown
   pause(): unknown
   resume(): unknown
 }
@@ -16,7 +17,7 @@ interface WritableLike {
   write(bytes: Uint8Array): boolean
   end(): unknown
   destroy(): unknown
-  on(event: string, listener: (...args: any[]) => void): unknown
+  on(event: string, listener: (...args: Foreign[]) => void): unknown
 }
 
 interface MessageLike {
@@ -29,13 +30,13 @@ interface MessageLike {
 export interface SocketyConnectionLike {
   readonly closeReason: Error | null
   ready(): Promise<unknown>
-  send(producer: any): { readonly stream: unknown }
-  on(event: any, listener: (...args: any[]) => void): unknown
+  send(producer: Foreign): { readonly stream: unknown }
+  on(event: Foreign, listener: (...args: Foreign[]) => void): unknown
 }
 
 /** What is used of the class `Draft`. */
 export interface SocketyDraftLike {
-  for(action: string): { stream(): (...input: any[]) => unknown }
+  for(action: string): { stream(): (...input: Foreign[]) => unknown }
 }
 
 export function overSockety(

@@ -1,4 +1,5 @@
 // Packets over a stream of bytes: of node:net, node:tls, or any other Duplex. Frames follow one another.
+import type { Foreign } from '../agreed'
 import { badOption } from '../errors'
 import { Drained } from './drained'
 import { End } from './end'
@@ -14,8 +15,8 @@ export interface DuplexLike {
   destroy(): unknown
   pause(): unknown
   resume(): unknown
-  on(event: string, listener: (...args: any[]) => void): unknown
-  once(event: string, listener: (...args: any[]) => void): unknown
+  on(event: string, listener: (...args: Foreign[]) => void): unknown
+  once(event: string, listener: (...args: Foreign[]) => void): unknown
 }
 
 export function overStream(stream: DuplexLike): PacketLink {

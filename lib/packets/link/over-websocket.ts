@@ -1,4 +1,5 @@
 // Packets over a WebSocket: a page's own, or one of a library with the same events. Its messages are binary.
+import type { Foreign } from '../agreed'
 import { badOption } from '../errors'
 import { startTimer } from '../timer'
 import { End } from './end'
@@ -12,7 +13,7 @@ export interface WebSocketLike {
   readonly bufferedAmount: number
   send(data: Uint8Array): void
   close(code?: number, reason?: string): void
-  addEventListener(type: string, listener: (event: any) => void): void
+  addEventListener(type: string, listener: (event: Foreign) => void): void
   pause?(): void
   resume?(): void
   terminate?(): void

@@ -1,5 +1,7 @@
 // The base class of all packets, which is also the function that makes one of a schema; and the decorator that packs.
+
 import type { PacketOptions, Schema } from '../../../types/packets'
+import type { Agreed } from '../agreed'
 import { SchemaCodec } from '../codec/codec'
 import { type Node, parseSchema } from '../codec/schema'
 import { badOption, badSchema, unknownOption } from '../errors'
@@ -8,23 +10,23 @@ export type Direction = 'both' | 'toClient' | 'toServer'
 export type Order = 'concurrent' | 'serial'
 
 export interface AnyPacket {
-  data: any
-  validate?(socket: any): any
-  respond?(socket: any): any
+  data: Agreed
+  validate?(socket: Agreed): Agreed
+  respond?(socket: Agreed): Agreed
 }
 
 /** A packet class, as this code sees it: TypeScript's view is in the contract. */
 export interface AnyPacketClass {
-  new (data?: any): AnyPacket
+  new (data?: Agreed): AnyPacket
   readonly prototype: AnyPacket
   readonly data: Schema
   readonly result: Schema | undefined
   readonly direction: Direction
   readonly order: Order
-  encode(data: any): Uint8Array
-  decode(bytes: Uint8Array): any
-  validate(packet: any, socket: any): any
-  respond(packet: any, socket: any): any
+  encode(data: Agreed): Uint8Array
+  decode(bytes: Uint8Array): Agreed
+  validate(packet: Agreed, socket: Agreed): Agreed
+  respond(packet: Agreed, socket: Agreed): Agreed
 }
 
 /** The keys that a class packs by itself: `true` is all of its data. Those of the classes above come in addition. */
@@ -34,13 +36,14 @@ type Packs = true | readonly string[]
 
 // A function and no class: `Packet({ … })` calls it, and `class X extends Packet` derives from it.
 function PacketConstructor(this: AnyPacket, data?: unknown, options?: unknown): unknown {
-  if (new.target === undefined) return classOf(data as Schema, options as PacketOptions<any, any> | undefined)
+  if (new.target === undefined)
+    return classOf(data as Schema, options as PacketOptions<Agreed, Agreed> | undefined)
   this.data = data === undefined ? {} : data
   return undefined
 }
 
 export const Packet = PacketConstructor as unknown as AnyPacketClass &
-  ((schema: Schema, options?: PacketOptions<any, any>) => AnyPacketClass)
+  ((schema: Schema, options?: PacketOptions<Agreed, Agreed>) => AnyPacketClass)
 
 Object.defineProperty(PacketConstructor, 'name', { value: 'Packet' })
 
@@ -87,7 +90,7 @@ export function checkStatics({ direction, order }: AnyPacketClass): void {
   if (!isOrder(order)) throw badSchema('', `its order must be ${OPTIONS.order?.[0]}`)
 }
 
-function classOf(schema: Schema, options: PacketOptions<any, any> = {}): AnyPacketClass {
+function classOf(schema: Schema, options: PacketOptions<Agreed, Agreed> = {}): AnyPacketClass {
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(OPTIONS, name)) throw unknownOption(name, Object.keys(OPTIONS))
     const [wanted, check] = OPTIONS[name] as (typeof OPTIONS)[string]

@@ -1,9 +1,10 @@
 // How a value that was written by another version of a schema becomes one of ours.
+import type { Agreed } from '../agreed'
 import { keyPath } from '../codec/path'
 import type { ArrayNode, Node, ObjectNode, Type } from '../codec/schema'
 
 /** Returns the value as the reader has it; `undefined` in place of the function: as it is. */
-export type Convert = ((value: any) => unknown) | undefined
+export type Convert = ((value: Agreed) => unknown) | undefined
 
 /** Says that no value of the writer's schema can be read by the reader's. */
 export class Incompatible {

@@ -1,12 +1,13 @@
 // What a packet passes on its way to its answer: direction, layers, validation, listeners, response. Waits only where
 // something gives it a promise.
+import type { Agreed } from '../agreed'
 import { messageOf, PacketError, ValidationError } from '../errors'
 import type { Entry } from '../registry/entry'
 import type { AnyPacket } from '../registry/packet'
 import type { WireError } from './wire'
 
-export type Layer = (packet: AnyPacket, socket: any, next: () => Promise<unknown>) => unknown
-export type Respond = (packet: AnyPacket, socket: any) => unknown
+export type Layer = (packet: AnyPacket, socket: Agreed, next: () => Promise<unknown>) => unknown
+export type Respond = (packet: AnyPacket, socket: Agreed) => unknown
 
 export interface Handler {
   readonly validate?: Respond | undefined

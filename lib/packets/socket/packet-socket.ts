@@ -1,5 +1,7 @@
 // A connection with packets: sends them, has those of the other side accepted, and settles every call.
+
 import type { PacketSocketOptions, SendOptions } from '../../../types/packets'
+import type { Agreed } from '../agreed'
 import { within } from '../bounds'
 import { Emitter, type EventName } from '../emitter'
 import { badOption, PacketError, throwAsync } from '../errors'
@@ -42,7 +44,7 @@ export interface ServerSide {
 
 export class PacketSocket extends Emitter {
   readonly link: PacketLink
-  readonly req: Record<string, any>
+  readonly req: Record<string, Agreed>
   readonly #registry: PacketRegistry
   readonly #limits: AllLimits
   readonly #timeout: number
@@ -105,7 +107,7 @@ export class PacketSocket extends Emitter {
     return this.link.id
   }
 
-  send(packet: unknown, options: SendOptions = {}): Promise<any> {
+  send(packet: unknown, options: SendOptions = {}): Promise<Agreed> {
     const answer = new Promise((resolve, reject) => this.#call(packet, options, resolve, reject))
     // So that one that nobody looks at ends no process.
     answer.catch(error => this.#tell('sendError', error, packet))
@@ -186,7 +188,7 @@ export class PacketSocket extends Emitter {
     return new FramesWire(link, this.#registry, this.#limits, host, options.batch !== false)
   }
 
-  #request(source: unknown, options: PacketSocketOptions): Record<string, any> {
+  #request(source: unknown, options: PacketSocketOptions): Record<string, Agreed> {
     const { intercom, context } = options
     return {
       ...context?.(this.#server === undefined ? source : this.#server.source),
