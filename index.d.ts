@@ -575,6 +575,11 @@ export interface MonitorOptions {
   password?: string
   /** Milliseconds that its charts reach back, at most a day. @default 600_000 */
   history?: number
+  /**
+   * Whoever looks may also disconnect and revalidate connections, and drain the broker. Needs `password`. Each is an
+   * event of the list, with the address of who did it. @default false
+   */
+  actions?: boolean
 }
 
 /**
@@ -2931,6 +2936,7 @@ export interface BrokerEvent {
     | 'subscribe_refused'
     | 'publish_refused'
     | 'drain'
+    | 'action'
   /** Of the connection. */
   id: string
   /** Why, in one word. */
@@ -2949,6 +2955,8 @@ export interface MonitorOverview extends BrokerOverview {
   }
   /** Means of the last second, and of the last minute. */
   rates: { now: BrokerRates; minute: BrokerRates }
+  /** Whether the monitor may change something: `actions` of its options. */
+  actions: boolean
   lastMinute: { slowConsumers: number; refusals: number }
   /** One a second: time, messages and bytes in and out a second, connections, bytes that wait. */
   history: [

@@ -78,6 +78,7 @@ const SHAPES = {
     limits: object({ maxConnections: number, maxMemoryBytes: number }),
     counts: object({ closed: counts, refused: counts, refusedOperations: object({}) }),
     rates: object({ now: rates, minute: rates }),
+    actions: value => typeof value === 'boolean',
     lastMinute: object({ slowConsumers: number, refusals: number }),
     history: list(list(number)),
   }),
@@ -128,10 +129,19 @@ export async function signOut() {
   await fetch('/monitor/logout', { method: 'POST', signal: AbortSignal.timeout(TIMEOUT) })
 }
 
-async function reach(url) {
+/** Changes something at the broker; resolves when it has. */
+export async function act(action, body = {}) {
+  await reach(`/monitor/api/${action}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
+async function reach(url, options = {}) {
   let response
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT) })
+    response = await fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT) })
   } catch {
     throw new NoAnswer('away', 'the broker does not answer')
   }

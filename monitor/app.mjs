@@ -1,5 +1,5 @@
 // The page: asks once a second how the broker is, every two seconds for the list that is open, and only while it is seen.
-import { ask, NoAnswer, signIn, signOut } from './api.mjs'
+import { act, ask, NoAnswer, signIn, signOut } from './api.mjs'
 import { Chart } from './charts.mjs'
 import { Detail } from './detail.mjs'
 import { LongTable } from './table.mjs'
@@ -87,6 +87,17 @@ at('signout').addEventListener('click', async () => {
   location.reload()
 })
 
+// It closes the broker: asked for twice.
+const DRAIN = { ask: 'Drain', sure: 'Drain and close: sure?' }
+at('drain').addEventListener('click', () => {
+  const isSure = at('drain').textContent === DRAIN.sure
+  at('drain').textContent = isSure ? DRAIN.ask : DRAIN.sure
+  if (isSure) act('drain').catch(handleFailure)
+})
+at('drain').addEventListener('blur', () => {
+  at('drain').textContent = DRAIN.ask
+})
+
 function showSignIn() {
   state.hasPassword = true
   at('content').hidden = true
@@ -121,6 +132,8 @@ function handleOverview(overview) {
   at('signin').hidden = true
   at('banner').hidden = true
   at('signout').hidden = !state.hasPassword
+  at('drain').hidden = !overview.actions || overview.draining
+  detail.mayAct = overview.actions
   document.body.classList.remove('stale')
   setState(overview.draining ? 'draining' : 'live', overview.draining ? 'warn' : 'good')
   const { id, name, version, started, now } = overview

@@ -1,5 +1,5 @@
 // One connection or one subject, followed live beside the lists.
-import { ask, NoAnswer } from './api.mjs'
+import { act, ask, NoAnswer } from './api.mjs'
 import { Chart } from './charts.mjs'
 import { EVENT_COLUMNS, PATTERN_COLUMNS, SOCKET_COLUMNS, WIRES, wellFormed } from './tabs.mjs'
 import { age, amount, bytes, fill, make, named } from './text.mjs'
@@ -14,12 +14,14 @@ export class Detail {
     this.element = element
     this.onFailure = onFailure
     this.asked = 0
+    /** Whether the broker lets the monitor change something. */
+    this.mayAct = false
   }
 
   /** Shows what `kind` (`connection`, `subject`) and name say; `undefined`: nothing. */
   open(kind, name) {
     if (this.kind === kind && this.name === name) return
-    Object.assign(this, { kind, name, samples: [], before: undefined, chart: undefined })
+    Object.assign(this, { kind, name, samples: [], before: undefined, chart: undefined, buttons: undefined })
     this.asked += 1
     document.body.classList.toggle('with-detail', kind !== undefined)
     this.element.hidden = kind === undefined
@@ -105,6 +107,7 @@ export class Detail {
         ['Received', `${amount(connection.msgsOut)} messages, ${bytes(connection.bytesOut)}`],
         ['Waiting to be read', waits],
       ]),
+      ...(this.mayAct ? [this.actions()] : []),
       this.chart.element,
       section(
         `Subscriptions (${amount(connection.subscriptions)})`,
@@ -122,6 +125,34 @@ export class Detail {
       ),
       recent,
     )
+  }
+
+  /** What can be done to a connection. Made once, so that a press is not lost to the next look. */
+  actions() {
+    const { name } = this
+    const button = (text, action) => {
+      const made = make('button', { type: 'button', onclick: () => void this.act(made, action, name) }, text)
+      return made
+    }
+    this.buttons ??= make(
+      'div',
+      { class: 'tools' },
+      button('Disconnect', 'disconnect'),
+      button('Ask again what it may do', 'revalidate'),
+    )
+    return this.buttons
+  }
+
+  async act(button, action, id) {
+    button.disabled = true
+    try {
+      await act(action, { ids: [id] })
+      void this.refresh()
+    } catch (error) {
+      this.onFailure(error)
+    } finally {
+      button.disabled = false
+    }
   }
 
   sample({ msgsIn, msgsOut }) {

@@ -57,6 +57,7 @@ export const EVENTS = {
   subscribe_refused: ['subscribe refused', 'bad'],
   publish_refused: ['publish refused', 'bad'],
   drain: ['draining', 'warn'],
+  action: ['by the monitor', 'warn'],
 }
 
 export function badge(kind) {

@@ -1,10 +1,12 @@
 // The page of the monitor in a real browser: names that want to be markup, very many rows, a broker that lies or is
 // gone.
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page, Route } from 'playwright-core'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { chromium, launch } from '../support/chromium'
+import { disconnection } from '../support/sockets'
 
 jest.setTimeout(120_000)
 
@@ -211,6 +213,32 @@ describeInChromium('in Chromium', () => {
       await page.getByLabel('Password').waitFor()
     } finally {
       url = `${broker.address()}/monitor`
+      await other.close()
+    }
+  })
+
+  test('disconnects a connection and drains the broker, where the monitor may', async () => {
+    const other = init({ port: 0, monitor: { password: 'a-password-to-look', actions: true } })
+    await other.waitUntilReady()
+    const client = connect({ address: String(other.address()), noCache: true, reconnection: false })
+    await client.waitUntilReady()
+    try {
+      url = `${other.address()}/monitor`
+      await page.goto(`${url}#/connection/${Object.keys(other.sockets)[0]}`)
+      await page.getByLabel('Password').fill('a-password-to-look')
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      const gone = disconnection(client)
+      await page.getByRole('button', { name: 'Disconnect' }).click()
+      await gone
+      await page.getByText('It is not connected any more.').waitFor()
+      await page.getByRole('link', { name: 'Close' }).click()
+      const closed = once(other, 'closed')
+      await page.getByRole('button', { name: 'Drain' }).click()
+      await page.getByRole('button', { name: 'Drain and close: sure?' }).click()
+      await closed
+    } finally {
+      url = `${broker.address()}/monitor`
+      await client.close()
       await other.close()
     }
   })

@@ -1,4 +1,5 @@
 // The monitor of a broker over HTTP: who gets it, what it tells, and what it never tells.
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
@@ -15,6 +16,7 @@ import {
   type SubjectPage,
 } from 'selvedge'
 import { type Answer, ask } from '../support/http'
+import { disconnection } from '../support/sockets'
 
 const PASSWORD = 'a-password-to-look'
 const open: { close(): Promise<void> }[] = []
@@ -63,6 +65,74 @@ test.each<[string, ServerOptions]>([
   ['with a password that is none', { port: 0, monitor: { password: 'short' } }],
 ])('refused: %s', (_name, options) => {
   expect(() => init(options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+})
+
+describe('actions', () => {
+  const act = (
+    port: number,
+    action: string,
+    body = '',
+    headers: Record<string, string> = {},
+  ): Promise<Answer> =>
+    ask(port, {
+      method: 'POST',
+      path: `/monitor/api/${action}`,
+      headers: {
+        Authorization: `Basic ${btoa(`:${PASSWORD}`)}`,
+        'Content-Type': 'application/json',
+        ...headers,
+      },
+      body,
+    })
+  const monitor = { password: PASSWORD, actions: true }
+
+  test('disconnect and revalidate connections, and drain the broker; each is an event', async () => {
+    const { broker, port } = await start({ monitor })
+    const one = await client(broker)
+    const gone = disconnection(one)
+    const ids = Object.keys(broker.sockets)
+    const answered = await act(port, 'disconnect', JSON.stringify({ ids }))
+    expect([answered.status, answered.body]).toEqual([200, '{"count":1}'])
+    await gone
+    await one.waitUntilReady()
+    expect((await act(port, 'revalidate')).body).toBe('{"count":1}')
+    const basic = { Authorization: `Basic ${btoa(`:${PASSWORD}`)}` }
+    const { body } = await ask(port, { path: '/monitor/api/events', headers: basic })
+    const { events } = JSON.parse(body) as { events: BrokerEvent[] }
+    const noted = events.filter(({ kind }) => kind === 'action').map(({ code, text }) => [code, text])
+    expect(noted).toEqual([
+      ['disconnect', `by 127.0.0.1: ${ids[0]}`],
+      ['revalidate', 'by 127.0.0.1'],
+    ])
+    const closed = once(broker, 'closed')
+    expect((await act(port, 'drain')).status).toBe(200)
+    await closed
+  })
+
+  test.each<[string, number, string, string, Record<string, string>]>([
+    ['without a password', 401, 'disconnect', '{"ids":[]}', { Authorization: '' }],
+    ['with a wrong one', 401, 'drain', '', { Authorization: `Basic ${btoa(':wrong')}` }],
+    ['of a form', 415, 'drain', 'a=b', { 'Content-Type': 'application/x-www-form-urlencoded' }],
+    ['of another page', 403, 'drain', '', { Origin: 'https://evil.example' }],
+    ['with a body that is none', 400, 'disconnect', '{', {}],
+    ['without ids', 400, 'disconnect', '{}', {}],
+    ['with ids that are none', 400, 'revalidate', '{"ids":[1]}', {}],
+    ['with too much', 413, 'disconnect', JSON.stringify({ ids: ['x'.repeat(2000)] }), {}],
+    ['that is unknown', 405, 'explode', '', {}],
+  ])('are refused: %s', async (_name, status, action, body, headers) => {
+    const { broker, port } = await start({ monitor })
+    await client(broker)
+    expect((await act(port, action, body, headers)).status).toBe(status)
+    expect([broker.state, broker.totals?.connections, broker.draining]).toEqual(['ready', 1, false])
+  })
+
+  test('are off unless asked for, and need a password', async () => {
+    const { port } = await start({ monitor: { password: PASSWORD } })
+    expect((await act(port, 'drain')).status).toBe(403)
+    expect(() => init({ port: 0, monitor: { actions: true } })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }),
+    )
+  })
 })
 
 test('every answer keeps its page to itself', async () => {

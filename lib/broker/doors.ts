@@ -2,10 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { MetricFamily, MetricsOptions, MonitorOptions } from '../../index'
+import type { ConatServer, MetricFamily, MetricsOptions, MonitorOptions } from '../../index'
 import type { EventReader } from '../engine/event-reader'
 import { native } from '../engine/native'
 import type { Failure } from '../values/failure'
+import { actionsOf } from './actions'
 import { MetricsDoor, MetricsPort } from './metrics-door'
 import { Monitor, type Monitored } from './monitor'
 import { METRICS_SHAPE, MONITOR_SHAPE } from './options'
@@ -19,7 +20,7 @@ import { BrokerWatch } from './watch'
 const MAX_BODY_BYTES = 1024
 
 interface Inside {
-  readonly broker: object
+  readonly broker: ConatServer
   readonly handle: number
   /** Whether the broker's own port speaks TLS. */
   readonly isEncrypted: boolean
@@ -54,7 +55,10 @@ export class Doors {
     }
     const history = monitor === undefined ? 0 : (monitor.history ?? MONITOR_SHAPE.history.default)
     this.#watch = new BrokerWatch(seen, history / 1000)
-    if (monitor !== undefined) this.#monitor = new Monitor(inside.about, this.#watch, monitor.password)
+    if (monitor !== undefined) {
+      const actions = actionsOf(inside.broker, inside.handle)
+      this.#monitor = new Monitor(inside.about, this.#watch, actions, monitor)
+    }
   }
 
   get hasPort(): boolean {

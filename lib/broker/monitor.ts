@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BrokerEvent, MonitorOverview } from '../../index'
+import type { BrokerEvent, MonitorOptions, MonitorOverview } from '../../index'
 import { FabricError } from '../values/errors'
+import type { Action } from './actions'
 import { headerOf, isFromHere, type PageRequest, type PageResponse, plain } from './pages'
 import { MONITOR_PATH } from './paths'
 import { SESSION_TIME, Sessions } from './sessions'
@@ -46,13 +47,20 @@ export class Monitor {
   readonly #about: Monitored
   readonly #watch: BrokerWatch
   readonly #sessions: Sessions | undefined
+  readonly #actions: Readonly<Record<string, Action>> | undefined
   readonly #files = new Map<string, { body: Buffer; etag: string; type: string }>()
 
   /** Without a password only this machine is answered. */
-  constructor(about: Monitored, watch: BrokerWatch, password: string | undefined) {
+  constructor(
+    about: Monitored,
+    watch: BrokerWatch,
+    actions: Readonly<Record<string, Action>>,
+    options: MonitorOptions,
+  ) {
     this.#about = about
     this.#watch = watch
-    if (password !== undefined) this.#sessions = new Sessions(password)
+    if (options.actions === true) this.#actions = actions
+    if (options.password !== undefined) this.#sessions = new Sessions(options.password)
   }
 
   /** Answers whatever is asked for at or below {@link MONITOR_PATH}. */
@@ -68,6 +76,8 @@ export class Monitor {
     const [path = '', query = ''] = request.target.split('?', 2)
     const name = path.slice(MONITOR_PATH.length).replace(/^\/+/, '')
     if (name === 'login' || name === 'logout') return this.#handleSession(name, request, isEncrypted)
+    const action = /^api\/(disconnect|revalidate|drain)$/.exec(name)?.[1]
+    if (action !== undefined) return this.#act(action, request)
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return plain(405, 'method not allowed', { Allow: 'GET, HEAD' })
     }
@@ -106,18 +116,26 @@ export class Monitor {
     return verdict === 'wait' ? tooMany() : plain(401, 'wrong password')
   }
 
+  #act(name: string, request: PageRequest): PageResponse {
+    const refusal = this.#refusal(request)
+    if (refusal !== undefined) return refusal
+    const action = this.#actions?.[name]
+    if (action === undefined) return plain(403, 'this monitor changes nothing: its option actions is off')
+    if (request.method !== 'POST') return plain(405, 'method not allowed', { Allow: 'POST' })
+    // A form of another page cannot have this type.
+    if (headerOf(request, 'content-type') !== 'application/json') return plain(415, 'send application/json')
+    return answered(() => action(bodyOf(request), request.address))
+  }
+
   #answerApi(name: string, query: string, request: PageRequest): PageResponse {
     const refusal = this.#refusal(request)
     if (refusal !== undefined) return refusal
     const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
     if (method === undefined) return plain(404, 'not found')
-    try {
-      const parameters = Object.fromEntries(new URLSearchParams(query))
-      return json(200, method(this.#about, this.#watch, parameters))
-    } catch (error) {
-      if (!(error instanceof FabricError)) throw error
-      return json(error.code === 'ERR_CLOSED' ? 503 : 400, { error: error.message, code: error.code })
-    }
+    return answered(() => {
+      const answer = method(this.#about, this.#watch, Object.fromEntries(new URLSearchParams(query)))
+      return name === 'overview' ? { ...(answer as object), actions: this.#actions !== undefined } : answer
+    })
   }
 
   #file(name: string, request: PageRequest): PageResponse {
@@ -140,7 +158,7 @@ type Method = (about: Monitored, watch: BrokerWatch, parameters: Parameters) => 
 
 /** What the page asks for; the same as system accounts may. */
 const METHODS: Readonly<Record<string, Method>> = {
-  overview: (about, watch, { since = '0' }): MonitorOverview => ({
+  overview: (about, watch, { since = '0' }): Omit<MonitorOverview, 'actions'> => ({
     ...about.overview(),
     ...about.more(),
     rates: { now: watch.rates(1), minute: watch.rates(60) },
@@ -191,6 +209,26 @@ function sessionOf(request: PageRequest): string {
   const cookies = headerOf(request, 'cookie')?.split(/; */) ?? []
   const own = cookies.find(cookie => cookie.startsWith(`${COOKIE}=`))
   return own?.slice(COOKIE.length + 1) ?? ''
+}
+
+function answered(make: () => unknown): PageResponse {
+  try {
+    return json(200, make())
+  } catch (error) {
+    if (!(error instanceof FabricError)) throw error
+    return json(error.code === 'ERR_CLOSED' ? 503 : 400, { error: error.message, code: error.code })
+  }
+}
+
+/** Nothing, or an object in JSON. */
+function bodyOf({ body }: PageRequest): Record<string, unknown> {
+  try {
+    const value: unknown = body === '' ? {} : JSON.parse(body)
+    if (value !== null && typeof value === 'object') return value as Record<string, unknown>
+  } catch {
+    // Told below.
+  }
+  throw new FabricError('the body must be an object in JSON', 'ERR_INVALID_ARG_VALUE')
 }
 
 function json(status: number, value: unknown): PageResponse {

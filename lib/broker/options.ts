@@ -10,6 +10,7 @@ import {
   type Check,
   checkOptions,
   forEngine,
+  isBoolean,
   isCount,
   isDuration,
   isFunction,
@@ -90,6 +91,7 @@ function isToken(name: string, value: unknown): void {
 export const MONITOR_SHAPE = {
   password: { check: isPassword },
   history: { check: isHistory, unit: 'ms', default: 600_000 },
+  actions: { check: isBoolean, default: false },
 } as const satisfies ShapeOf<MonitorOptions>
 
 function isPassword(name: string, value: unknown): void {
@@ -123,6 +125,9 @@ export function monitorOptions(options: ServerOptions): MonitorOptions | undefin
       'init: monitor needs a password unless the broker listens on loopback, and is no gateway',
       'ERR_INVALID_ARG_VALUE',
     )
+  }
+  if (settings.actions === true && settings.password === undefined) {
+    throw new FabricError('init: actions of the monitor need a password', 'ERR_INVALID_ARG_VALUE')
   }
   return settings
 }

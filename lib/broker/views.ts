@@ -161,6 +161,10 @@ export function changeLimits(broker: number, limits: LimitChanges): void {
   ask(broker, { op: 'changeLimits', limits })
 }
 
+export function noteAction(broker: number, action: string, text: string): void {
+  ask(broker, { op: 'noteAction', action, text })
+}
+
 function idList(ids: unknown): string[] {
   const list: unknown[] = Array.isArray(ids) ? ids : [ids]
   for (const id of list) checkString('id', id)

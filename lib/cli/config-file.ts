@@ -23,7 +23,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
   ssl: { options: ['passphrase', 'requestCert', 'rejectUnauthorized', 'minVersion'], files: TLS_FILES },
   drain: { options: ['deadline', 'spread'] },
   metrics: { options: ['port', 'host'], files: { tokenFile: 'token' } },
-  monitor: { options: ['history'], files: { passwordFile: 'password' } },
+  monitor: { options: ['actions', 'history'], files: { passwordFile: 'password' } },
   upstream: {
     options: [
       'address',

@@ -47,6 +47,8 @@ counted! {
         PublishRefused = "publish_refused",
         /// The broker lets nobody in any more.
         Drain = "drain",
+        /// Whoever sees the monitor has changed something.
+        Action = "action",
     }
 }
 

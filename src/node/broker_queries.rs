@@ -65,6 +65,10 @@ enum Query {
     ChangeLimits {
         limits: Limits,
     },
+    NoteAction {
+        action: String,
+        text: String,
+    },
 }
 
 /// Absent: unchanged.
@@ -175,6 +179,10 @@ fn look(machine: &mut Broker, now: Instant, query: Query) -> String {
         }
         Query::Disconnect { ids } => machine.disconnect(&ids).into(),
         Query::Revalidate { ids } => machine.revalidate(now, ids.as_ref()).into(),
+        Query::NoteAction { action, text } => {
+            machine.note_action(&action, &text);
+            true.into()
+        }
         Query::ChangeLimits { limits } => {
             machine.change_limits(&limits.into());
             true.into()

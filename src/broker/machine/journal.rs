@@ -42,6 +42,11 @@ impl Broker {
         self.note_of(kind, peer, reason.name(), |entry| entry.user.as_str().to_owned());
     }
 
+    /// Notes what somebody has done to the broker by its monitor.
+    pub fn note_action(&mut self, action: &str, text: &str) {
+        self.journal.note(JournalKind::Action, Noted::default(), action, text);
+    }
+
     /// Notes that no more connections are taken.
     pub(super) fn note_drain(&mut self) {
         self.journal.note(JournalKind::Drain, Noted::default(), "", "");
