@@ -1357,7 +1357,8 @@ export interface Broadcast<
    * one that failed, whose `ids` has the socket; or the server, if that was lost (`"ERR_SOCKET_LOST"`) or away (`408`).
    * Ends when all have answered, or as the options say: `timeout` is that of each answer.
    *
-   * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`; when iterated: `"ABORT_ERR"` · `"ENOBUFS"` 64 MiB were not read
+   * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`; when iterated: `"ABORT_ERR"` · `"ENOBUFS"` 64 MiB were not read ·
+   *   why the listener has closed
    * @example
    * for await (const answer of listener.to('lobby').request('ready?', { timeout: 2000 })) console.log(answer)
    */

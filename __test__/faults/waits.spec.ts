@@ -291,6 +291,7 @@ const WITHOUT_BROKER = [
   // Have no socket to ask, or nobody in the room.
   'ConatSocketServer.request',
   'Broadcast.send',
+  'Broadcast.request',
 ]
 
 /** Whether it ended because the connection was lost, itself or as the cause. */

@@ -5,6 +5,7 @@ import { readCode, THROWN } from '../messaging/error-headers'
 import { Message, type MessageData, type Responder } from '../messaging/message'
 import { REQUEST_MANY_SHAPE, timeouts } from '../messaging/options'
 import { FabricError } from '../values/errors'
+import type { Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
 import { Buffer } from '../values/platform'
 import type { RoomHost, RoomSocket } from './host'
@@ -107,8 +108,8 @@ export class Asking {
       replies.handleServer(peer.id, new FabricError(text, 'ERR_SOCKET_LOST', { ids: [peer.id] }))
   }
 
-  close(): void {
-    for (const replies of [...this.#open.values()]) replies.stop()
+  close(reason: Failure | undefined): void {
+    for (const replies of [...this.#open.values()]) replies.stop(reason)
     for (const errands of this.#errands.values()) for (const errand of errands.values()) errand.abort()
   }
 }

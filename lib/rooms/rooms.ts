@@ -239,9 +239,10 @@ export class Rooms implements PeersOwner {
     }
   }
 
-  close(): void {
+  /** `reason`: what those get who wait for answers. */
+  close(reason?: Failure): void {
     this.#isClosed = true
-    this.#asking.close()
+    this.#asking.close(reason)
     this.#peers.close()
     for (const room of this.#watched.values()) room.close()
   }

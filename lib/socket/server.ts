@@ -344,7 +344,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** @internal */
   handleClosing(failure: Failure, reason: Failure): void {
-    this.#rooms?.close()
+    this.#rooms?.close(reason)
     this.#connections.end(reason)
     if (!this.#isRetired) this.#context.listening.delete(this.subject)
     const told = reason === failure ? undefined : reason
