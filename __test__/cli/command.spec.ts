@@ -1,45 +1,14 @@
 // The command as people use it: in processes, with exit codes, pipes and signals.
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type ConatServer, init } from 'selvedge'
-import { Command, type Ended, runCommand } from '../support/command'
+import { connect } from 'selvedge'
+import { runCommand } from '../support/command'
+import { commandSuite, jsonLines } from '../support/command-suite'
 
 jest.setTimeout(60_000)
 
-let broker: ConatServer
-let env: Record<string, string>
-const running: Command[] = []
-
-beforeAll(async () => {
-  broker = init({ port: 0 })
-  await broker.waitUntilReady()
-  env = { SELVEDGE_SERVER: String(broker.address()) }
-})
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map(command => command.stop('SIGKILL')))
-})
-
-afterAll(() => broker.close())
-
-function start(...args: string[]): Command {
-  const command = new Command(args, env)
-  running.push(command)
-  return command
-}
-
-const run = (args: string[], input: string | Buffer = ''): Promise<Ended> => runCommand(args, { env, input })
-
-function jsonLines(text: string): Record<string, unknown>[] {
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line) as Record<string, unknown>)
-}
+const { env, run, start } = commandSuite()
 
 describe('wrong use ends with 2 and says what is right', () => {
   test.each<[string[], RegExp]>([
@@ -195,7 +164,7 @@ describe('sockets', () => {
   })
 
   test('a peer that writes values where bytes are wanted is told of, and is 7', async () => {
-    const client = broker.client()
+    const client = connect({ address: env.SELVEDGE_SERVER!, noCache: true })
     const server = client.socket.listen('values')
     server.on('connection', socket => socket.write({ a: 1 }))
     await server.waitUntilReady()
@@ -236,201 +205,6 @@ test('a TCP server is reached through expose and forward', async () => {
   expect((await forwarded.stop()).exit).toBe(0)
   expect((await exposed.stop()).exit).toBe(0)
   target.close()
-})
-
-describe('the broker', () => {
-  test('says where it is, and ends in order', async () => {
-    const own = start('broker', '-p', '0', '--json')
-    const [line] = await own.until(/.*"listening".*\n/)
-    const { url, pid } = JSON.parse(line) as { url: string; pid: number }
-    expect(pid).toBe(own.child.pid)
-    const sub = start('sub', 'a', '--server', url)
-    await sub.until(/listening/)
-    const { exit, stdout } = await own.stop()
-    expect(exit).toBe(0)
-    expect(jsonLines(stdout).map(({ event }) => event)).toEqual(['listening', 'draining', 'closed'])
-    await sub.until(/disconnected \(/)
-    expect((await sub.stop()).exit).toBe(0)
-  })
-
-  test('a port that is taken is 1, with who to ask', async () => {
-    const { port } = broker.address()!
-    const { exit, stderr } = await run(['broker', '-p', String(port)])
-    expect({ exit, stderr }).toEqual({ exit: 1, stderr: expect.stringMatching(/EADDRINUSE[\s\S]*ss -ltnp/) })
-  })
-
-  test('--check says what it would do', async () => {
-    expect(await run(['broker', '--check', '-p', '4000'])).toMatchObject({
-      exit: 0,
-      stdout: 'would listen on http://127.0.0.1:4000\n',
-    })
-  })
-
-  test('--check shows the settings and none of the secrets', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(folder, name), text)
-      return join(folder, name)
-    }
-    const config = file(
-      'broker.jsonc',
-      JSON.stringify({
-        port: 4000,
-        ssl: { certFile: 'cert.pem', keyFile: 'key.pem', passphrase: 's3cret-passphrase' },
-        metrics: { tokenFile: 'token' },
-        monitor: { passwordFile: 'monitor' },
-        upstream: { address: 'nats://ann:s3cret-address@a,nats://b', user: 'ann', password: 's3cret-nats' },
-      }),
-    )
-    for (const name of ['cert.pem', 'key.pem', 'token', 'monitor', 'system']) file(name, `s3cret-${name}`)
-    const args = ['broker', '--check', '-c', config, '--system-password-file', join(folder, 'system')]
-    const asLine = await run(args)
-    const asJson = await run([...args, '--json'])
-    expect(asLine).toEqual({ exit: 0, stdout: 'would listen on https://127.0.0.1:4000\n', stderr: '' })
-    expect(jsonLines(asJson.stdout)).toEqual([
-      {
-        event: 'checked',
-        port: 4000,
-        host: '127.0.0.1',
-        tls: true,
-        metrics: true,
-        monitor: true,
-        systemAccount: true,
-        upstream: ['nats://a,nats://b'],
-      },
-    ])
-    expect(asJson.stdout + asJson.stderr).not.toContain('s3cret')
-    rmSync(folder, { recursive: true })
-  })
-})
-
-describe('the config file of a broker', () => {
-  let folder: string
-
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-  })
-  afterAll(() => rmSync(folder, { recursive: true }))
-
-  const variable = (name: string): string => `$\{${name}}`
-  const check = (text: string, ...args: string[]): Promise<Ended> => {
-    const path = join(folder, 'broker.jsonc')
-    writeFileSync(path, text)
-    return run(['broker', '--check', '-c', path, ...args])
-  }
-
-  test('has comments and variables; arguments win', async () => {
-    const text = `{ // where\n "port": 4001, "host": "${variable('SELVEDGE_TEST_HOST')}", }`
-    env.SELVEDGE_TEST_HOST = '127.0.0.2'
-    expect((await check(text)).stdout).toBe('would listen on http://127.0.0.2:4001\n')
-    expect((await check(text, '-p', '4002')).stdout).toBe('would listen on http://127.0.0.2:4002\n')
-  })
-
-  test.each<[string, string, RegExp]>([
-    ['no JSON', '{\n  "port" 1}', /broker\.jsonc:2:\d+: not JSON: ColonExpected/],
-    ['no object', '[]', /1:1: the file must be an object/],
-    ['an unknown key', '{\n "prot": 1 }', /2:2: unknown key 'prot'; did you mean 'port'\?/],
-    [
-      'an unknown key inside',
-      '{ "ssl": { "certfile": "x" } }',
-      /unknown key 'ssl\.certfile'; did you mean 'certFile'/,
-    ],
-    ['a key twice', '{ "port": 1, "port": 2 }', /'port' is there twice/],
-    [
-      'an undefined variable',
-      `{ "host": "${variable('SELVEDGE_NOWHERE')}" }`,
-      /the environment has no SELVEDGE_NOWHERE/,
-    ],
-    ['a missing file', '{ "ssl": { "certFile": "none.pem" } }', /cannot read ssl\.certFile: ENOENT/],
-    ['a list for an object', '{ "drain": [] }', /drain must be an object/],
-    ['a file without end', `"${'x'.repeat(1 << 20)}"`, /it has more than 1 MiB/],
-  ])('%s is 2', async (_, text, complaint) => {
-    const { exit, stderr } = await check(text)
-    expect(stderr).toMatch(complaint)
-    expect(exit).toBe(2)
-  })
-
-  test('a folder, or nothing, is 2', async () => {
-    expect(await run(['broker', '-c', folder])).toMatchObject({ exit: 2 })
-    expect(await run(['broker', '-c', join(folder, 'none')])).toMatchObject({ exit: 2 })
-  })
-})
-
-describe('doctor', () => {
-  test('finds nothing wrong with a broker that works', async () => {
-    const { exit, stdout } = await run(['doctor', '--json', '--subject', 'a.b'])
-    const findings = jsonLines(stdout)
-    expect(findings.filter(({ level }) => level === 'FAIL')).toEqual([])
-    expect(exit).toBe(0)
-  })
-
-  test.each<[string, string, RegExp]>([
-    ['nothing there', 'http://127.0.0.1:1', /FAIL +tcp +ECONNREFUSED .*selvedge broker/],
-    ['no URL', 'nonsense', /FAIL +address +'nonsense' is no URL/],
-    ['another scheme', 'ftp://127.0.0.1', /FAIL +address .*unknown scheme 'ftp'/],
-    ['an unknown host', 'http://nowhere.invalid', /FAIL +dns +'nowhere.invalid' is not known/],
-  ])('%s', async (_, server, text) => {
-    const { exit, stdout } = await run(['doctor', '--server', server])
-    expect(stdout).toMatch(text)
-    expect(exit).toBe(8)
-  })
-
-  test('tells what is used of the limits, to whoever may know', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-    const [path, config] = [join(folder, 'password'), join(folder, 'broker.jsonc')]
-    writeFileSync(path, 'a-long-password')
-    writeFileSync(config, JSON.stringify({ maxConnections: 3 }))
-    const own = start('broker', '-p', '0', '-c', config, '--system-password-file', path)
-    const [, url] = await own.until(/listening on (\S+)/)
-    const limits = async (...more: string[]): Promise<unknown[]> => {
-      const { stdout } = await run(['doctor', '--server', url!, '--json', ...more])
-      const found = jsonLines(stdout).filter(({ check }) => check === 'limits')
-      return found.map(({ level, text }) => [level, text])
-    }
-    const payload = ['ok', expect.stringMatching(/^8.0MB a message in one piece/)]
-    expect(await limits()).toEqual([payload])
-    const sub = start('sub', 'a', '--server', url!)
-    await sub.until(/listening/)
-    expect(await limits('--system-password-file', path)).toEqual([
-      payload,
-      ['warn', '3 of 3 connections'],
-      ['ok', expect.stringMatching(/^\S+B of 2.1GB memory$/)],
-    ])
-    rmSync(folder, { recursive: true })
-  })
-
-  test('tells what may be done on a subject, and what carries the connection', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-    const path = join(folder, 'users.jsonc')
-    writeFileSync(path, JSON.stringify({ users: { nobody: { anonymous: true, connect: ['chat.*'] } } }))
-    const own = start('broker', '-p', '0', '--users', path)
-    const [, url] = await own.until(/listening on (\S+)/)
-    const { stdout } = await run(['doctor', '--server', url!, '--subject', 'chat.eu', '--json'])
-    const findings = jsonLines(stdout)
-    const told = findings
-      .filter(({ check }) => check === 'permissions')
-      .map(({ level, text }) => [level, text])
-    expect(told).toEqual([
-      ['warn', expect.stringContaining(`may not publish to 'chat.eu'`)],
-      ['warn', expect.stringContaining(`may not subscribe to 'chat.eu'`)],
-      ['warn', expect.stringContaining(`may not listen on 'chat.eu'`)],
-      ['ok', `may connect to 'chat.eu'`],
-    ])
-    expect(findings.find(({ check }) => check === 'wire')).toMatchObject({ text: 'the fabric protocol' })
-    rmSync(folder, { recursive: true })
-  })
-
-  test('something that is no broker', async () => {
-    const other = net
-      .createServer(socket => socket.on('error', () => {}).end('220 mail.example\r\n'))
-      .listen(0, '127.0.0.1')
-    await once(other, 'listening')
-    const { port } = other.address() as AddressInfo
-    const { exit, stdout } = await run(['doctor', '--server', `http://127.0.0.1:${port}`, '-t', '3s'])
-    expect(stdout).toMatch(/FAIL +signin .*→ something answers there that is no broker/)
-    expect(exit).toBe(8)
-    other.close()
-  })
 })
 
 test('passwd and token print what a users file keeps', async () => {
