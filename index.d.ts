@@ -209,11 +209,11 @@ export declare function hasCode<const Codes extends readonly ErrorCode[]>(
 /** How a value is sent. */
 export interface MessageOptions {
   /** @default DataEncoding.MsgPack */
-  encoding?: DataEncoding
+  encoding?: DataEncoding | undefined
   /** Sends these bytes as they are instead of the value; set `encoding` to match. */
-  raw?: Uint8Array
+  raw?: Uint8Array | undefined
   /** Sent beside the payload: at most 896 KiB of JSON, 62 levels deep, else `"ERR_ENCODE"`. @default none */
-  headers?: Headers | null
+  headers?: Headers | null | undefined
 }
 
 /** Options of a message that nobody may want after a while. */
@@ -223,7 +223,7 @@ export interface DataOptions extends MessageOptions {
    * handed over late. The time runs while it waits to be sent and while it waits to be read; its way, and what a
    * broker holds for a slow reader, is not counted. @default none
    */
-  ttl?: number
+  ttl?: number | undefined
 }
 
 /** How long something is waited for. */
@@ -232,12 +232,12 @@ export interface WaitOptions {
    * In milliseconds from the call, the way to a broker included; then `408`, which says what did not come, and whose `cause`
    * is why, if that is known: the broker cannot be reached, the other side is away, the sign-in was refused. @default none
    */
-  timeout?: number
+  timeout?: number | undefined
   /**
    * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason; its text has the rest. What is on its way goes on.
    * If it is aborted before, nothing begins.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** How a message is published and confirmed. */
@@ -249,20 +249,20 @@ export interface RequestOptions extends MessageOptions {
    * Milliseconds until it gives up, which begin when it leaves; the connection is waited for separately
    * (`offlineTimeout`). @default 30_000
    */
-  timeout?: number
+  timeout?: number | undefined
   /** If nobody listens, waits until somebody does, at most `timeout`, and sends once more. @default false */
-  waitForInterest?: boolean
+  waitForInterest?: boolean | undefined
   /**
    * Does not throw what the fabric refuses, nor an abort: `publish` resolves with a count of 0, `request`
    * with `undefined`, and the iterator of `requestMany` ends. Wrong arguments and a closed client still
    * throw. @default false
    */
-  noThrow?: boolean
+  noThrow?: boolean | undefined
   /**
    * Stops the waiting, also for a connection, but not what is already on its way. The call rejects with
    * `"ABORT_ERR"`; `cause` is the signal's reason.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** The same with headers that may be any JSON, as a reply can have. */
@@ -271,9 +271,9 @@ export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 /** How several replies are waited for. */
 export interface RequestManyOptions extends RequestOptions {
   /** Ends after so many replies. @default no limit */
-  maxMessages?: number
+  maxMessages?: number | undefined
   /** Ends after so many milliseconds without a reply. @default until `timeout` */
-  maxWait?: number
+  maxWait?: number | undefined
 }
 
 /** The broker's confirmation of a publish. */
@@ -367,83 +367,83 @@ export interface ConnectOptions {
    * broker's `address()` returns is an address, too. @default the environment variable `CONAT_SERVER`, else the
    * address of the default client, else the fabric inside this process
    */
-  address?: string | ServerAddress
+  address?: string | ServerAddress | undefined
   /**
    * For `https` and `wss`: the certificate authorities to trust, in PEM. @default those that Node.js trusts
    */
-  ca?: Pem | readonly Pem[]
+  ca?: Pem | readonly Pem[] | undefined
   /** The client's certificate, for servers that ask for one: PEM, followed by its chain. */
-  cert?: Pem
+  cert?: Pem | undefined
   /** The key to `cert`, in PEM. */
-  key?: Pem
+  key?: Pem | undefined
   /** Decrypts `key`. */
-  passphrase?: string
+  passphrase?: string | undefined
   /** `false` accepts any certificate: encrypted, but anybody may be at the other end. @default true */
-  rejectUnauthorized?: boolean
+  rejectUnauthorized?: boolean | undefined
   /** The name that the certificate must be for. @default the host of `address` */
-  servername?: string
+  servername?: string | undefined
   /** @default 'TLSv1.2' */
-  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
   /**
    * `true` makes a new client; else calls with equal options share one, which closes when all have closed it.
    * @default false
    */
-  noCache?: boolean
+  noCache?: boolean | undefined
   /** Path of the server below the address. @default "/conat" */
-  path?: string
+  path?: string | undefined
   /** First token of the subject where replies arrive. Must start with `_INBOX`. @default "_INBOX" */
-  inboxPrefix?: string
+  inboxPrefix?: string | undefined
   /** HTTP headers of the connection's request, such as a cookie. */
-  extraHeaders?: Record<string, string>
+  extraHeaders?: Record<string, string> | undefined
   /**
    * Signs in as the system account of a server that has this password. Sent as the cookie `sys`; never shown.
    */
-  systemAccountPassword?: string
+  systemAccountPassword?: string | undefined
   /**
    * When spans are made with `@opentelemetry/api`, if the program has registered an SDK before it makes the client:
    * `'active'` where a span is active or a message brings a trace context, `'all'` for everything, `false` for nothing.
    * @default 'active'
    */
-  tracing?: 'active' | 'all' | false
+  tracing?: 'active' | 'all' | false | undefined
   /** Connects at once, without `connect()`. @default true */
-  autoConnect?: boolean
+  autoConnect?: boolean | undefined
   /**
    * Reconnects, for ever, when the connection is lost. `false`: whatever waits for a connection, and whatever
    * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`.
    * @default true
    */
-  reconnection?: boolean
+  reconnection?: boolean | undefined
   /**
    * How long a publish, a request or a wait for interest waits for a connection, in ms; 0: for ever. Its own
    * `timeout` is for the answer, and begins when it leaves; that of anything else that waits begins with the call.
    * @default 60_000
    */
-  offlineTimeout?: number
+  offlineTimeout?: number | undefined
   /**
    * Bytes of one message, payload and headers, that it sends; the broker's own bound counts as well. More is
    * `"ERR_TOO_LARGE"`, and nothing is sent. @default 256 MiB
    */
-  maxMessageBytes?: number
+  maxMessageBytes?: number | undefined
   /**
    * Unit of the pauses before reconnecting, in ms. The first one is at most two fifths of it, the next twice, the
    * others four times while the outage is younger than 10 s; then they double. Starts over after a connection
    * that lasted 5 s. @default 500
    */
-  reconnectionDelay?: number
+  reconnectionDelay?: number | undefined
   /** Longest pause, in ms. @default 15_000 */
-  reconnectionDelayMax?: number
+  reconnectionDelayMax?: number | undefined
   /**
    * The random share of a pause, 0 to 1. 1 is full jitter: thousands of clients do not reconnect in step.
    * @default 1
    */
-  randomizationFactor?: number
+  randomizationFactor?: number | undefined
   /**
    * The protocol to use: `'conat'`, Conat's, inside a WebSocket; `'selvedge'`, selvedge's own, on the bare
    * connection or, where that is refused, inside a WebSocket; servers that do not speak it are refused. No
    * effect inside this process.
    * @default selvedge's if the server speaks it, else Conat's
    */
-  wire?: 'conat' | 'selvedge'
+  wire?: 'conat' | 'selvedge' | undefined
   /**
    * `http://user:password@host:port`: connects through this HTTP proxy, by its method CONNECT; `https://` for TLS with
    * the proxy itself, which `ca` and `rejectUnauthorized` count for as well. `false`: never through one. The password
@@ -451,7 +451,7 @@ export interface ConnectOptions {
    * @default the environment's: `HTTPS_PROXY` for `https`, `wss` and `tls`, else `HTTP_PROXY`, but for loopback and what
    * `NO_PROXY` lists
    */
-  proxy?: string | false
+  proxy?: string | false | undefined
   /**
    * Returns where a subject belongs: to another client, or to an address, for which this client opens one with its
    * own other options, and closes it with itself; `undefined`: here. Called by every method that takes a subject, so
@@ -462,20 +462,20 @@ export interface ConnectOptions {
    * Who signs in, with `password`: as `Authorization: Basic`, or to NATS. Takes precedence over a name in `address`,
    * as do the options below.
    */
-  user?: string
+  user?: string | undefined
   /** The password of `user`. Never shown. */
-  password?: string
+  password?: string | undefined
   /** A token instead of a user: as `Authorization: Bearer`, or to NATS. Never shown. */
-  token?: string
+  token?: string | undefined
   /** With NATS: the seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
-  nkey?: string
+  nkey?: string | undefined
   /**
    * With NATS: a user with a JWT of their account: the text of a `.creds` file, or its path. A file is read at
    * every sign-in, so that it can be replaced while the client runs.
    */
-  credentials?: string
+  credentials?: string | undefined
   /** With NATS: connects only to the servers in `address`, not to others that these announce. @default false */
-  ignoreDiscovered?: boolean
+  ignoreDiscovered?: boolean | undefined
 }
 
 /** Another client, or the address of one. */
@@ -559,11 +559,11 @@ export interface MetricsOptions {
    * Whoever asks must send it as `Authorization: Bearer`: 16 to 1024 visible characters. Without one only requests of
    * this machine are answered, to a loopback name, and not through a proxy.
    */
-  token?: string
+  token?: string | undefined
   /** A port for `GET /metrics` and `/healthz` alone; 0 is any. @default the broker's own port */
-  port?: number | null
+  port?: number | null | undefined
   /** Where that port listens. @default '127.0.0.1' */
-  host?: string
+  host?: string | undefined
 }
 
 /** How a broker can be looked into with a browser. */
@@ -572,14 +572,14 @@ export interface MonitorOptions {
    * Whoever looks must know it: 8 to 256 bytes. Without one only this machine is answered, by a loopback name, and not
    * through a proxy. Never printed.
    */
-  password?: string
+  password?: string | undefined
   /** Milliseconds that its charts reach back, at most a day. @default 600_000 */
-  history?: number
+  history?: number | undefined
   /**
    * Whoever looks may also disconnect and revalidate connections, and drain the broker. Needs `password`. Each is an
    * event of the list, with the address of who did it. @default false
    */
-  actions?: boolean
+  actions?: boolean | undefined
 }
 
 /**
@@ -602,14 +602,14 @@ export interface DrainOptions {
    * Milliseconds after which whatever is left is closed. Of several calls the one whose time is over first counts, for
    * all of them. @default 10_000
    */
-  deadline?: number
+  deadline?: number | undefined
   /**
    * Milliseconds over which connections or sockets are released, so that they do not all reach the next
    * server at once. @default 1000
    */
-  spread?: number
+  spread?: number | undefined
   /** Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on. Aborted before: nothing is drained. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** The events of a client and what listeners get. */
@@ -926,14 +926,17 @@ export declare class Client extends EventEmitter<ClientEvents> {
   cluster(options?: WaitOptions): Promise<string[]>
 
   /** Resolves with whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
-  interest(subject: string, options?: { signal?: AbortSignal }): Promise<boolean>
+  interest(subject: string, options?: { signal?: AbortSignal | undefined }): Promise<boolean>
   /**
    * Resolves with `true` when somebody listens. `timeout` in ms, default 30_000, at most 90_000; 0 does not
    * wait.
    *
    * @throws {FabricError} `408` nobody did in time · `403` · `"ABORT_ERR"` · `"ERR_CLOSED"`
    */
-  waitForInterest(subject: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<boolean>
+  waitForInterest(
+    subject: string,
+    options?: { timeout?: number; signal?: AbortSignal | undefined },
+  ): Promise<boolean>
   /** As the function `messageData`. */
   message<T>(data: T, options?: MessageOptions): MessageData<T>
 
@@ -1063,18 +1066,18 @@ export interface SubscriptionOptions {
    * Subscribers with the same queue share the messages: each message goes to one of them. @default a queue of
    * its own
    */
-  queue?: string
+  queue?: string | undefined
   /**
    * Milliseconds for the server to confirm, from the call, at most 60_000; then `subscribe` rejects with `408`.
    * @default 60_000
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Stops the waiting of `subscribe`, with `"ABORT_ERR"`: nothing is subscribed then. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Ends after so many messages. @default no limit */
-  maxMessages?: number
+  maxMessages?: number | undefined
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
-  maxQueueBytes?: number
+  maxQueueBytes?: number | undefined
 }
 
 /** The messages to one pattern, to be iterated. Leaving a `for await` closes it. It outlives reconnects. */
@@ -1114,7 +1117,7 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
    * @param options.signal Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on.
    * @throws {FabricError} `408` the deadline has passed; `left` is the number of messages that were dropped
    */
-  drain(options?: { deadline?: number; signal?: AbortSignal }): Promise<void>
+  drain(options?: { deadline?: number; signal?: AbortSignal | undefined }): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
   /** Lets the process end while it is open. */
@@ -1160,46 +1163,46 @@ export type AskClient<C extends SocketContract> = Asking<C, 'askClient'>
 /** Options of both sides of a socket. */
 export interface SocketSettings {
   /** A name for logs. */
-  desc?: string
+  desc?: string | undefined
   /** How many messages may be unacknowledged before `write` throws. @default 1000 */
-  maxQueueSize?: number
+  maxQueueSize?: number | undefined
   /**
    * The same in bytes, payloads and headers together. A single larger message is accepted when nothing else
    * is unacknowledged. `write` returns `false` from half of it on, and from 16 MiB on in any case. The reading
    * side keeps at most as many bytes, and at most 16 MiB, that are not handled yet. @default 256 MiB
    */
-  maxQueueBytes?: number
+  maxQueueBytes?: number | undefined
   /**
    * Bytes of one message, payload and headers, at least 64 KiB. To write more is `"ERR_TOO_LARGE"`, and nothing is
    * written; the client's and its broker's own bounds count as well. A message that comes and has more closes the
    * socket with that code, on both sides. @default 256 MiB
    */
-  maxMessageBytes?: number
+  maxMessageBytes?: number | undefined
   /**
    * What to do when the other side acknowledges nothing, because it is slow or away: `'wait'` for ever, or
    * `'close'` the socket with `"ERR_SLOW_CONSUMER"`. @default 'wait'
    */
-  slowConsumer?: 'wait' | 'close'
+  slowConsumer?: 'wait' | 'close' | undefined
   /**
    * With `'close'`: after so many milliseconds without an acknowledgement while half of the window (`maxQueueSize`,
    * `maxQueueBytes`) is used. @default 30_000
    */
-  slowConsumerTimeout?: number
+  slowConsumerTimeout?: number | undefined
   /** Pings the other side after so many ms without a message from it; 0 or less: never. @default 45_000 */
-  keepAlive?: number
+  keepAlive?: number | undefined
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
-  keepAliveTimeout?: number
+  keepAliveTimeout?: number | undefined
   /**
    * How long the other side is waited for after its connection ended, or it fell silent, in ms. By default a
    * client waits 2 s for a server that ended while there is another one, else 30 to 45 s; a server waits 30 s,
    * or `keepAlive` + `keepAliveTimeout` if that is less. A side that has closed for good is not waited for.
    */
-  resumeTimeout?: number
+  resumeTimeout?: number | undefined
   /**
    * Lets acknowledgements travel along with the messages of the other direction, if the other side is selvedge, too.
    * `false`, or an option `dialect`: acknowledges as Conat does. @default true
    */
-  stream?: boolean
+  stream?: boolean | undefined
 }
 
 /** Options of a socket server. */
@@ -1209,22 +1212,22 @@ export interface SocketListenOptions extends SocketSettings {
    * takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it (not over
    * Conat's protocol and NATS, where both get everything). @default the client's id
    */
-  id?: string
+  id?: string | undefined
   /** Sockets at one time; further ones close with `429` at the connecting side. @default 65_536 */
-  maxSockets?: number
+  maxSockets?: number | undefined
   /**
    * The same of one user, or of one connection that has no user. Known only over selvedge's own protocol and
    * inside a process; over Conat's only `maxSockets` counts. @default 4096
    */
-  maxSocketsPerUser?: number
+  maxSocketsPerUser?: number | undefined
   /** Milliseconds for each function of `use` to decide about a connection; then it is refused with `408`. @default 10_000 */
-  middlewareTimeout?: number
+  middlewareTimeout?: number | undefined
   /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
-  timeout?: number
+  timeout?: number | undefined
   /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** How rooms behave. */
-  rooms?: RoomsOptions
+  rooms?: RoomsOptions | undefined
 }
 
 /** Options of the rooms of a listener. */
@@ -1233,16 +1236,16 @@ export interface RoomsOptions {
    * Whether the servers of a subject tell each other who is in their rooms. `false`: `members` are those of this server;
    * what is written reaches all. @default true
    */
-  presence?: boolean
+  presence?: boolean | undefined
   /**
    * Milliseconds for which a member that has no socket any more is kept, stale, before its `leave` is told; one that comes
    * back in time has not left. @default 0
    */
-  leaveDelay?: number
+  leaveDelay?: number | undefined
   /** What becomes of a member whose window is full: closed with `"ERR_SLOW_CONSUMER"`, or it misses it. @default 'close' */
-  slowMember?: 'close' | 'drop'
+  slowMember?: 'close' | 'drop' | undefined
   /** Other servers that this one knows. @default 64 */
-  servers?: number
+  servers?: number | undefined
 }
 
 /** A member of a room: all its sockets that have joined with one key. */
@@ -1380,21 +1383,21 @@ export interface SocketConnectOptions extends SocketSettings {
    * One token. @default a random one; for a client with the `inboxPrefix` `_INBOX_<name>` behind `<name>~`
    * (`privateEnds`)
    */
-  id?: string
+  id?: string | undefined
   /**
    * Reconnects when the connection is lost. With `false` it waits for `connect()`, as long as for a server that is away
    * (`resumeTimeout`), and then closes with `"ERR_SOCKET_LOST"`. @default true
    */
-  reconnection?: boolean
+  reconnection?: boolean | undefined
   /**
    * Chooses the server: returns its id. Called again later if it throws. @default the first server that
    * answers
    */
-  loadBalancer?: (subject: string) => Promise<string> | string
+  loadBalancer?: ((subject: string) => Promise<string> | string) | undefined
   /** Milliseconds for `loadBalancer`. @default 10_000 */
-  loadBalancerTimeout?: number
+  loadBalancerTimeout?: number | undefined
   /** Which of Conat's two handshakes to use. @default both at once */
-  dialect?: 'classic' | 'attempt'
+  dialect?: 'classic' | 'attempt' | undefined
   /**
    * Whether it goes on at another server when its server is lost (`"ERR_SOCKET_LOST"`, `"ERR_SOCKET_TIMEOUT"`) or is
    * leaving: `renewed` tells. What the old server is not known to have handled is written again, in its order and
@@ -1410,11 +1413,11 @@ export interface SocketConnectOptions extends SocketSettings {
    * client.socket.connect('orders', { renew: left => [hello, ...left] })
    * @default false
    */
-  renew?: boolean | Renew
+  renew?: boolean | Renew | undefined
   /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
-  timeout?: number
+  timeout?: number | undefined
   /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Returns what is written to the next server in the place of what is left, in order. */
@@ -1439,7 +1442,7 @@ export interface WriteOptions extends MessageOptions {
    * `"ENOBUFS"`. Otherwise it is sent and acknowledged like any other, in order, but not reported as
    * undelivered. `write` returns `false` if it was dropped. @default false
    */
-  volatile?: boolean
+  volatile?: boolean | undefined
 }
 
 /** How a value is sent whose delivery is awaited. */
@@ -1448,9 +1451,9 @@ export interface SendOptions extends DataOptions {
    * Milliseconds to wait for the other side; then `408`. The message is not taken back, and may still arrive.
    * @default none
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Stops the waiting, with `"ABORT_ERR"`; not what is on its way. Aborted before: nothing is sent. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -1763,11 +1766,11 @@ declare abstract class ConatSocketBase<
 /** How `toDuplex` reads and writes. */
 export interface SocketDuplexOptions {
   /** `false`: bytes. What is written leaves in messages of at most 64 KiB. @default true */
-  objectMode?: boolean
+  objectMode?: boolean | undefined
   /** With `objectMode`: `{ data, headers }` in place of the value, both ways. @default false */
-  headers?: boolean
+  headers?: boolean | undefined
   /** Of both directions, in values or bytes. @default that of streams */
-  highWaterMark?: number
+  highWaterMark?: number | undefined
 }
 
 /** The side that connects. Made by `client.socket.connect`. */
@@ -1843,15 +1846,15 @@ export interface EndOptions {
    * Milliseconds in all, whatever moves. Of several calls the one whose time is over first counts, for all of them; one
    * that names neither `timeout` nor `idle` only waits with the others. @default none: as long as something moves
    */
-  timeout?: number
+  timeout?: number | undefined
   /**
    * Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. Does not run
    * while the other side or the broker is away and may come back, for six times as long: with that it gives up after
    * seven times as long. @default 10_000
    */
-  idle?: number
+  idle?: number | undefined
   /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. Aborted before: nothing is ended. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** The events of a socket server and what listeners get. */
@@ -2006,46 +2009,46 @@ export declare class ConatSocketServer<
 /** Options of a broker. */
 export interface ServerOptions {
   /** TCP port; 0: any free one; `null`: none, only clients made by `server.client()`. @default 3000 */
-  port?: number | null
+  port?: number | null | undefined
   /** Address to listen on. @default "127.0.0.1" */
-  host?: string
+  host?: string | undefined
   /** @default "0" */
-  id?: string
+  id?: string | undefined
   /** @default "/conat" */
-  path?: string
+  path?: string | undefined
   /** @default 500 */
-  maxSubscriptionsPerClient?: number
+  maxSubscriptionsPerClient?: number | undefined
   /** The same for users with a `hub_id`. @default 15_000 */
-  maxSubscriptionsPerHub?: number
+  maxSubscriptionsPerHub?: number | undefined
   /** Bytes of one message, payload and headers, at least 64 KiB; more is refused. @default 256 MiB */
-  maxMessageBytes?: number
+  maxMessageBytes?: number | undefined
   /** Concurrent connections; more are refused with `429`. @default 10_000 */
-  maxConnections?: number
+  maxConnections?: number | undefined
   /** Concurrent connections of one user, compared as JSON; `null` is not counted. @default 100 */
-  maxConnectionsPerUser?: number
+  maxConnectionsPerUser?: number | undefined
   /**
    * Bytes of memory that the broker holds for all connections: what waits for them, what they have said and is not
    * dealt with, their subscriptions, waits and unfinished messages. Beyond it, what asks for more is refused with
    * `429`, and the connection with most is closed: of the user, or, without one, of the address with most.
    * @default 2048 MiB
    */
-  maxMemoryBytes?: number
+  maxMemoryBytes?: number | undefined
   /** The same for all connections of one user. @default 512 MiB */
-  maxMemoryBytesPerUser?: number
+  maxMemoryBytesPerUser?: number | undefined
   /** The same for one connection. @default 128 MiB */
-  maxMemoryBytesPerConnection?: number
-  clusterName?: string
+  maxMemoryBytesPerConnection?: number | undefined
+  clusterName?: string | undefined
   /**
    * Makes the broker a gateway onto a cluster of NATS: `'nats://host:port,host:port'`, a list of addresses, or an
    * object with credentials. All brokers with the same upstream, and all direct clients of it, are one fabric.
    * `ready` comes once it has been reached; `totals.upstream` and the event `upstream` tell of it.
    */
-  upstream?: string | readonly string[] | UpstreamOptions
+  upstream?: string | readonly string[] | UpstreamOptions | undefined
   /**
    * Uses TLS at the port, and nothing else. `true` only says that `httpServer` does. `setSecureContext`
    * renews the certificate.
    */
-  ssl?: boolean | TlsServerOptions
+  ssl?: boolean | TlsServerOptions | undefined
   /**
    * Serves the upgrades below `path` of this `node:http` or `node:https` server, which stays yours: its other
    * requests and upgrades are not touched, and `close()` leaves it open. After that clients keep trying: if
@@ -2053,92 +2056,94 @@ export interface ServerOptions {
    * that is not handled. Every byte crosses from JavaScript to the engine and back: a port of the broker's
    * own is several times as fast. `port` has no effect then.
    */
-  httpServer?: HttpServer | HttpsServer
+  httpServer?: HttpServer | HttpsServer | undefined
   /**
    * Answers `GET /metrics` at the broker's port, or at one of its own, with the metrics of the broker and of all clients
    * of the process. Behind an `httpServer` it needs a port, and beyond loopback a token. @default false
    */
-  metrics?: boolean | MetricsOptions
+  metrics?: boolean | MetricsOptions | undefined
   /**
    * Answers `/monitor` at the broker's port: a page that shows who is connected, what they subscribe to, their sockets,
    * rates and refusals, live. Beyond loopback, and of a gateway, it needs a password. Behind an `httpServer` mount
    * `monitorHandler()`. @default false
    */
-  monitor?: boolean | MonitorOptions
+  monitor?: boolean | MonitorOptions | undefined
   /**
    * Listens on this Unix domain socket instead of a port. Not on Windows. A socket file left by a dead
    * process is replaced.
    */
-  socketPath?: string
+  socketPath?: string | undefined
   /** Permissions of `socketPath`. @default 0o600 */
-  socketMode?: number
+  socketMode?: number | undefined
   /**
    * Web pages that may connect, by exact `Origin`: `'https://app.example'`. Programs send no `Origin` and are
    * not affected.
    * @default none
    */
-  allowedOrigins?: readonly string[]
+  allowedOrigins?: readonly string[] | undefined
   /**
    * Names, without a port, that the `Host` header may have; others are refused. On loopback, loopback names
    * are always accepted.
    * @default on loopback: only loopback names, so that no page gets in through a rebound name; else any
    */
-  allowedHosts?: readonly string[]
+  allowedHosts?: readonly string[] | undefined
   /** Milliseconds for a whole handshake, TLS and HTTP together. @default 10_000 */
-  handshakeTimeout?: number
+  handshakeTimeout?: number | undefined
   /**
    * Milliseconds in which an incomplete message must make progress (64 KiB, or its end), or its connection is
    * closed; noticed after at most twice that. @default 30_000
    */
-  messageTimeout?: number
+  messageTimeout?: number | undefined
   /** Concurrent handshakes; further connections are dropped, and clients retry. @default 1000 */
-  maxHandshakes?: number
+  maxHandshakes?: number | undefined
   /** The same from one address (of IPv6, one /64). @default half of `maxHandshakes` */
-  maxHandshakesPerAddress?: number
+  maxHandshakesPerAddress?: number | undefined
   /**
    * Proxies whose word is taken for the address of a client: addresses, networks (`'10.0.0.0/8'`), `'loopback'`, and
    * `'unix'` for whoever comes over a Unix socket. From others the field means nothing. The address is the last one in
    * `forwardedField` that is no trusted proxy's; `getUser`, views and the limits by address go by it.
    * @default none
    */
-  trustedProxies?: readonly string[]
+  trustedProxies?: readonly string[] | undefined
   /**
    * The one field of a request in which the proxies say for whom they ask. They must write it themselves: another
    * field may come from the client. `'forwarded'` is RFC 7239's. @default 'x-forwarded-for'
    */
-  forwardedField?: 'x-forwarded-for' | 'forwarded'
+  forwardedField?: 'x-forwarded-for' | 'forwarded' | undefined
   /**
    * Authenticates: called once for each connection, before anything that it sends is looked at. Returns, or
    * resolves with, the user: any JSON, passed to `isAllowed` and shown to the client (`info.user`). If it
    * throws, the sign-in fails: the client is told the error's `message` and `code` (a number), and
    * disconnected. @default everybody is `null`, or the system user if they have the `systemAccountPassword`
    */
-  getUser?: (visitor: Visitor, systemAccounts?: SystemAccounts) => unknown
+  getUser?: ((visitor: Visitor, systemAccounts?: SystemAccounts) => unknown) | undefined
   /**
    * Authorises: called before a publish or wait for interest (`"pub"`), and for each pattern of a subscribe
    * (`"sub"`), inboxes (`_INBOX.…`) included. Decisions are cached for `permissionCache`. Anything but
    * `true`, an error, and a promise that takes longer than `permissionTimeout` deny. While it decides, the
    * rest of that connection waits, in order. @default everything is allowed
    */
-  isAllowed?: (question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>
+  isAllowed?:
+    | ((question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>)
+    | undefined
   /**
    * Turns on the system service (`sys.conat.…`). Only users with `hub_id: "system"` may publish there,
    * whatever `isAllowed` says, and only the server receives it. May contain only characters that a cookie can
    * have. @default none
    */
-  systemAccountPassword?: string
+  systemAccountPassword?: string | undefined
   /** Milliseconds that `getUser` may take. @default 10_000 */
-  signInTimeout?: number
+  signInTimeout?: number | undefined
   /**
    * Milliseconds that `isAllowed` may take, from its call on. While a busy thread delays the call, a client
    * waits for up to twice that. @default 10_000
    */
-  permissionTimeout?: number
+  permissionTimeout?: number | undefined
   /**
    * Milliseconds for which a decision of `isAllowed`, either way, is cached for the same connection, type and
    * subject; 0: not at all. `revalidate()` clears the cache. @default 1000
    */
-  permissionCache?: number
+  permissionCache?: number | undefined
 }
 
 /** Limits of a broker that may change while it runs. */
@@ -2196,19 +2201,19 @@ export type Pem = string | Uint8Array
 /** TLS of a server, as in `node:tls`. */
 export interface TlsServerOptions {
   /** PEM; PKCS #8, PKCS #1 or SEC1. */
-  key?: Pem
+  key?: Pem | undefined
   /** PEM, the server's own certificate first. */
-  cert?: Pem
+  cert?: Pem | undefined
   /** Authorities that may sign clients' certificates. */
-  ca?: Pem | readonly Pem[]
+  ca?: Pem | readonly Pem[] | undefined
   /** Decrypts `key`. */
-  passphrase?: string
+  passphrase?: string | undefined
   /** Asks clients for a certificate. Needs `ca`. @default false */
-  requestCert?: boolean
+  requestCert?: boolean | undefined
   /** `false` also accepts clients without a certificate; an invalid one is still refused. @default true */
-  rejectUnauthorized?: boolean
+  rejectUnauthorized?: boolean | undefined
   /** @default 'TLSv1.2' */
-  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
 /** A connection that is signing in. */
@@ -2305,38 +2310,38 @@ export interface UpstreamOptions {
   /** `nats://` addresses, `tls://` for nothing without TLS. A user may stand before a host and `@`. */
   address: string | readonly string[]
   /** Who signs in, with `password`. Takes precedence over `address`, as do the next ones. */
-  user?: string
+  user?: string | undefined
   /** Never shown. */
-  password?: string
+  password?: string | undefined
   /** A token instead of a user. Never shown. */
-  token?: string
+  token?: string | undefined
   /** The seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
-  nkey?: string
+  nkey?: string | undefined
   /** A user with a JWT of their account: the text of a `.creds` file, or its path. */
-  credentials?: string
+  credentials?: string | undefined
   /** Connect to no servers but those of `address`. @default false */
-  ignoreDiscovered?: boolean
+  ignoreDiscovered?: boolean | undefined
   /**
    * Lets clients use subjects that begin with `$`, `_R_` or `_GR_`, which NATS takes for commands: with them a
    * client can delete streams of JetStream. @default false
    */
-  reserved?: boolean
+  reserved?: boolean | undefined
   /** Connects through this HTTP proxy, as `connect` does; `false`: never. @default the environment's */
-  proxy?: string | false
+  proxy?: string | false | undefined
   /** The certificate authorities to trust, in PEM. @default those that Node.js trusts */
-  ca?: Pem | readonly Pem[]
+  ca?: Pem | readonly Pem[] | undefined
   /** The broker's certificate, for servers that ask for one: PEM, followed by its chain. */
-  cert?: Pem
+  cert?: Pem | undefined
   /** The key to `cert`, in PEM. */
-  key?: Pem
+  key?: Pem | undefined
   /** Decrypts `key`. */
-  passphrase?: string
+  passphrase?: string | undefined
   /** `false` accepts any certificate. @default true */
-  rejectUnauthorized?: boolean
+  rejectUnauthorized?: boolean | undefined
   /** The name that the certificate must be for. @default the host of `address` */
-  servername?: string
+  servername?: string | undefined
   /** @default "TLSv1.2" */
-  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
 /** The events of a broker and what listeners get. */
@@ -2469,7 +2474,11 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    *
    * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
    */
-  waitForInterest(subject: string, timeout?: number, options?: { signal?: AbortSignal }): Promise<boolean>
+  waitForInterest(
+    subject: string,
+    timeout?: number,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<boolean>
   /** Disconnects these connections; their clients may sign in again. Returns how many there were. */
   disconnect(ids: string | readonly string[]): number
   /**
@@ -2526,14 +2535,16 @@ export interface PrivateEndsOptions {
    */
   name?: (user: Agreed) => string | undefined
   /** Patterns of the subjects that a user may listen on for sockets, and in whose rooms it is a server. @default none */
-  serve?: readonly string[] | ((user: Agreed) => readonly string[])
+  serve?: (readonly string[] | ((user: Agreed) => readonly string[])) | undefined
   /** Patterns of the subjects that a user may connect sockets to. @default ['>'] */
-  connect?: readonly string[] | ((user: Agreed) => readonly string[])
+  connect?: (readonly string[] | ((user: Agreed) => readonly string[])) | undefined
   /**
    * Decides about everything that belongs to no inbox and no socket. Never asked about a pattern that such a
    * subject could match, such as `a.>`: that is denied. @default denies
    */
-  other?: (question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>
+  other?:
+    | ((question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>)
+    | undefined
 }
 
 /**
@@ -2622,20 +2633,20 @@ export declare class Patterns<T = unknown> implements Iterable<[pattern: string,
 /** What names a service: its subject, or what a subject below `services.` is made of. */
 export interface ServiceName {
   /** One token. Without `subject`, `account_id` and `project_id` the subject is `services.hub.<service>`. */
-  service?: string
+  service?: string | undefined
   /** The subject itself; the other fields then only describe. */
-  subject?: string
+  subject?: string | undefined
   /** Without `subject`: makes it `services.account-<account_id>.<browser_id or _>.<service>`. */
-  account_id?: string
-  browser_id?: string
+  account_id?: string | undefined
+  browser_id?: string | undefined
   /** Makes it `services.project-<project_id>.<compute_server_id or _>.<service>.<base64url of path, or _>`. */
-  project_id?: string
-  compute_server_id?: number | string
-  path?: string
+  project_id?: string | undefined
+  compute_server_id?: number | string | undefined
+  path?: string | undefined
   /** For people. */
-  description?: string
+  description?: string | undefined
   /** @default the client of `setConatClient`, else the default client */
-  client?: Client
+  client?: Client | undefined
 }
 
 /** Where services find their client: one, or an object with a function that makes it. */
@@ -2649,9 +2660,9 @@ export interface ServiceSetup extends ServiceName {
   /** Returns, or resolves with, the answer to what was asked. What it throws, the caller gets, with text and code. */
   handler: (mesg: Agreed, message: Message) => unknown
   /** Services with the same queue share the calls. @default '0' */
-  queue?: string
+  queue?: string | undefined
   /** Gets every call, also those that other services get. @default false */
-  all?: boolean
+  all?: boolean | undefined
 }
 
 /** How a service is called. */
@@ -2659,10 +2670,10 @@ export interface ServiceCall extends ServiceName {
   /** What is asked. */
   mesg: unknown
   /** Milliseconds for the answer, the waiting for a service included. @default 30_000 */
-  timeout?: number
-  signal?: AbortSignal
+  timeout?: number | undefined
+  signal?: AbortSignal | undefined
   /** Fails with `503` at once if there is no service now. @default false */
-  noRetry?: boolean
+  noRetry?: boolean | undefined
 }
 
 /** The events of a service and what listeners get. */
@@ -2745,7 +2756,10 @@ export interface TimeApi {
 export declare function createTimeService(options?: { client?: Client }): Promise<ConatService>
 
 /** The time service, as an object. `timeout` in ms, default 30_000. */
-export declare function timeClient(options?: { client?: Client; timeout?: number }): Remote<TimeApi>
+export declare function timeClient(options?: {
+  client?: Client
+  timeout?: number | undefined
+}): Remote<TimeApi>
 
 /**
  * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms, default 30_000.
@@ -2753,7 +2767,7 @@ export declare function timeClient(options?: { client?: Client; timeout?: number
  *
  * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` what it answered is no time
  */
-export declare function getSkew(options?: { client?: Client; timeout?: number }): Promise<number>
+export declare function getSkew(options?: { client?: Client; timeout?: number | undefined }): Promise<number>
 
 /**
  * Returns the time of the time service in ms since 1970: this process's clock, corrected by the latest `getSkew`. That

@@ -55,25 +55,25 @@ export interface Emitter<Events extends Record<keyof Events, unknown[]>> {
 /** How a value is sent. */
 export interface MessageOptions {
   /** @default DataEncoding.MsgPack */
-  encoding?: DataEncoding
+  encoding?: DataEncoding | undefined
   /** Sends these bytes as they are instead of the value; set `encoding` to match. */
-  raw?: Uint8Array
+  raw?: Uint8Array | undefined
   /** Sent beside the payload. @default none */
-  headers?: Headers | null
+  headers?: Headers | null | undefined
 }
 
 /** How something is waited for. */
 export interface WaitOptions {
   /** Milliseconds, then `408`. */
-  timeout?: number
+  timeout?: number | undefined
   /** Stops the waiting: `"ABORT_ERR"`. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** How a message is published and confirmed; or how an answer is waited for. `timeout` is 30 s by default. */
 export interface PublishOptions extends MessageOptions, WaitOptions {
   /** If nobody listens, waits until somebody does, at most `timeout`, and sends once more. @default false */
-  waitForInterest?: boolean
+  waitForInterest?: boolean | undefined
 }
 
 /** The broker's confirmation of a publish. */
@@ -129,30 +129,30 @@ export type WebSocketClass = new (url: string, protocols: string[]) => Agreed
 /** How a client connects. */
 export interface ConnectOptions {
   /** `https://host:port/base` of a broker; `http:`, `ws:` and `wss:` as well. @default the page's origin */
-  address?: string
+  address?: string | undefined
   /** Path below the address. @default "/conat" */
-  path?: string
+  path?: string | undefined
   /**
    * Who signs in, beside the cookies that the browser sends: a token of at most 4 KiB, or what returns one, which is
    * called for each attempt to connect. `getUser` of the broker finds it as `handshake.token`. Never shown.
    */
-  token?: string | (() => string | Promise<string>)
+  token?: (string | (() => string | Promise<string>)) | undefined
   /** First token of the subject where replies arrive. Must start with `_INBOX`. @default "_INBOX" */
-  inboxPrefix?: string
+  inboxPrefix?: string | undefined
   /** Connects at once, without `connect()`. @default true */
-  autoConnect?: boolean
+  autoConnect?: boolean | undefined
   /** Reconnects, for ever, when the connection is lost. @default true */
-  reconnection?: boolean
+  reconnection?: boolean | undefined
   /** Unit of the pauses before reconnecting, in ms. @default 500 */
-  reconnectionDelay?: number
+  reconnectionDelay?: number | undefined
   /** Longest pause, in ms. @default 15_000 */
-  reconnectionDelayMax?: number
+  reconnectionDelayMax?: number | undefined
   /** How long a publish or a request waits for a connection, in ms; 0: for ever. @default 60_000 */
-  offlineTimeout?: number
+  offlineTimeout?: number | undefined
   /** Bytes of one message, payload and headers, at least 64 KiB. @default 64 MiB */
-  maxMessageBytes?: number
+  maxMessageBytes?: number | undefined
   /** Where there is no global one. @default the global `WebSocket` */
-  WebSocket?: WebSocketClass
+  WebSocket?: WebSocketClass | undefined
 }
 
 /** The events of a client and what listeners get: as in the main module. */
@@ -170,11 +170,11 @@ export interface ClientEvents {
 /** How a subscription receives. */
 export interface SubscriptionOptions extends WaitOptions {
   /** Subscribers with the same queue share the messages. @default a queue of its own */
-  queue?: string
+  queue?: string | undefined
   /** Ends after so many messages. @default no limit */
-  maxMessages?: number
+  maxMessages?: number | undefined
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
-  maxQueueBytes?: number
+  maxQueueBytes?: number | undefined
 }
 
 /** The messages to one pattern, to be iterated. Leaving a `for await` closes it. It outlives reconnects. */
@@ -256,7 +256,7 @@ export declare class Client {
   /** The service on a subject, as an object: every method sends a request and resolves with the result. */
   call<T = Agreed>(subject: string, options?: PublishOptions): T
   /** Resolves with whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ABORT_ERR"` · `"ERR_CLOSED"` */
-  interest(subject: string, options?: { signal?: AbortSignal }): Promise<boolean>
+  interest(subject: string, options?: { signal?: AbortSignal | undefined }): Promise<boolean>
   /** Resolves with `true` when somebody listens. @throws {FabricError} `408` · `403` · `"ABORT_ERR"` */
   waitForInterest(subject: string, options?: WaitOptions): Promise<boolean>
   /** As the function `messageData`. */
@@ -267,37 +267,37 @@ export declare class Client {
 /** Options of a socket: as in the main module. */
 export interface SocketOptions {
   /** How many messages may be unacknowledged before `write` throws. @default 1000 */
-  maxQueueSize?: number
+  maxQueueSize?: number | undefined
   /** The same in bytes. @default 256 MiB */
-  maxQueueBytes?: number
+  maxQueueBytes?: number | undefined
   /** Bytes of one message. @default those of the client */
-  maxMessageBytes?: number
+  maxMessageBytes?: number | undefined
   /** Pings the other side after so many ms without a message from it; 0 or less: never. @default 45_000 */
-  keepAlive?: number
+  keepAlive?: number | undefined
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
-  keepAliveTimeout?: number
+  keepAliveTimeout?: number | undefined
   /** How long a server that is away is waited for, in ms. @default 2 s if there is another one, else 30 to 45 s */
-  resumeTimeout?: number
+  resumeTimeout?: number | undefined
   /** Reconnects when the connection is lost. @default true */
-  reconnection?: boolean
+  reconnection?: boolean | undefined
   /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
-  timeout?: number
+  timeout?: number | undefined
   /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** How a value is written. */
 export interface WriteOptions extends MessageOptions {
   /** At most once: dropped, and counted, if the socket is not ready or its window is full. @default false */
-  volatile?: boolean
+  volatile?: boolean | undefined
 }
 
 /** How a value is sent whose delivery is awaited. */
 export interface SendOptions extends MessageOptions {
   /** Milliseconds to wait for the other side; then `408`. The message is not taken back, and may still arrive. @default none */
-  timeout?: number
+  timeout?: number | undefined
   /** Stops the waiting, with `"ABORT_ERR"`; not what is on its way. Aborted before: nothing is sent. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** How long `end` waits. */
@@ -306,11 +306,11 @@ export interface EndOptions {
    * Milliseconds in all, whatever moves. Of several calls the one whose time is over first counts, for all of them; one
    * that names neither `timeout` nor `idle` only waits with the others. @default none: as long as something moves
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. @default 10_000 */
-  idle?: number
+  idle?: number | undefined
   /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. Aborted before: nothing is ended. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** A message that the other side of a closed socket is not known to have handled. */

@@ -115,6 +115,16 @@ describeInChromium('a chat with a page in it', () => {
     await shows('joe has gone')
     evil.write('where is joe?')
     await shows(`${EVIL} says where is joe?`)
+    // Away first, then gone, each once; and what is said by others stands where it was said. That it is away within a second and
+    // gone within five is what rooms/simulation.spec.ts counts, on virtual time.
+    const lines = await tab.$$eval('#lines li', items => items.map(item => item.textContent))
+    expect(lines.filter(line => line?.includes('joe'))).toEqual([
+      'joe is here',
+      'joe says hello',
+      'joe is away',
+      'joe has gone',
+      `${EVIL} says where is joe?`,
+    ])
     expect([await tab.title(), problems]).toEqual(['chat', []])
   }, 120_000)
 })

@@ -153,6 +153,14 @@ async function services(client: selvedge.Client, signal: AbortSignal): Promise<v
   await math.add('1', text)
 }
 
+/** Under `exactOptionalPropertyTypes`, too: what a program may not have counts as absent. */
+function absent(client: selvedge.Client, signal: AbortSignal | undefined, timeout: number | undefined): void {
+  const options: selvedge.RequestOptions = { signal, timeout }
+  client.socket.connect('a', { signal, timeout, id: undefined })
+  void client.interest('a', { signal })
+  void client.request('a', 1, options)
+}
+
 function codes(error: unknown): string {
   if (selvedge.hasCode(error, 408, 503)) {
     const code: 408 | 503 = error.code
@@ -171,4 +179,5 @@ function codes(error: unknown): string {
 chat satisfies (client: selvedge.Client) => Promise<void>
 messages satisfies (client: selvedge.Client) => Promise<void>
 services satisfies (client: selvedge.Client, signal: AbortSignal) => Promise<void>
+absent satisfies (client: selvedge.Client, signal: undefined, timeout: undefined) => void
 codes satisfies (error: unknown) => string

@@ -16,7 +16,7 @@ import {
   sysApiMany,
   withOptions,
 } from 'selvedge'
-import { describeFabric } from '../support/fabrics'
+import { describeFabrics } from '../support/fabrics'
 import { join as joinPair, listening } from '../support/sockets'
 
 type Options = object | undefined
@@ -92,7 +92,7 @@ async function failureOf(call: () => unknown): Promise<FabricError> {
 /** Names of calls that errors must not name in the place of another one. */
 const NAMES = new Set([...Object.keys(CLIENT), ...Object.keys(SOCKET), ...Object.keys(LISTENER), 'wait'])
 
-describeFabric('conat wire', 'an option that is none', fabric => {
+describeFabrics('an option that is none', fabric => {
   test('is refused by the name of the call', async () => {
     const client = fabric.client()
     const listener = await listening(fabric.client(), 'l')

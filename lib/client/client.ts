@@ -50,6 +50,7 @@ import {
   callProxy,
   checkImplementation,
   invoke,
+  joined,
   SERVICE_QUEUE,
   serve,
 } from '../messaging/service'
@@ -316,7 +317,7 @@ export class Client extends ClientViews implements Target, Responder {
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, REQUEST_SHAPE)
-    return callProxy(`call '${subject}'`, (data, own) => this.request(subject, data, { ...options, ...own }))
+    return callProxy(`call '${subject}'`, (data, own) => this.request(subject, data, joined(options, own)))
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as `Agreed` of the contract

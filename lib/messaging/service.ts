@@ -162,12 +162,18 @@ export function asksAs(wrapped: object, methods: object): void {
   if (asks !== undefined) asking.set(wrapped, asks)
 }
 
+/** Returns options with those of one call before them. `undefined` counts as absent. */
+export function joined(options: RequestOptions | undefined, own: RequestOptions | undefined): RequestOptions {
+  const given = Object.entries(own ?? {}).filter(([, value]) => value !== undefined)
+  return { ...options, ...Object.fromEntries(given) }
+}
+
 /** Returns the same service; its calls have these options, which come before those that it was made with. */
 export function withOptions<R extends object>(remote: R, options: RequestOptions): R {
   const asks = typeof remote === 'object' && remote !== null ? asking.get(remote) : undefined
   if (asks === undefined) throw invalidType('the service', 'an object of call()', remote)
   checkOptions('withOptions', options, REQUEST_SHAPE)
-  return callProxy<R>(asks.what, (data, own) => asks.ask(data, { ...options, ...own }))
+  return callProxy<R>(asks.what, (data, own) => asks.ask(data, joined(options, own)))
 }
 
 export function callManyProxy<T>(what: string, ask: (data: unknown) => Promise<AnswerIterator>): T {

@@ -267,7 +267,10 @@ export class Client extends Emitter<Events> {
     options: SubscriptionOptions & WaitOptions & { queue?: string } = {},
   ): Promise<Subscription> {
     checkWait('subscribe', options, SUBSCRIBE_SHAPE)
-    const subscription = this.subscribeSync(subject, { timeout: SUBSCRIBE_TIMEOUT, ...options })
+    const subscription = this.subscribeSync(subject, {
+      ...options,
+      timeout: options.timeout ?? SUBSCRIBE_TIMEOUT,
+    })
     const failure = await subscription.confirmed
     if (failure !== undefined) throw errorFrom(failure)
     return subscription
