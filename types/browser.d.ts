@@ -26,7 +26,7 @@ export declare enum DataEncoding {
 
 /** Every error that is thrown, rejected with, or handed to `closed`. docs/reference/errors.md has the codes. */
 export declare class FabricError extends Error {
-  constructor(message: string, code: number | string, options?: { cause?: unknown })
+  constructor(message: string, code: number | string, options?: { cause?: unknown; data?: unknown })
   /** What programs match on. */
   readonly code: number | string
   /** On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: messages that are not known to have been handled. */
@@ -41,6 +41,8 @@ export declare class FabricError extends Error {
   readonly handled?: false
   /** On the reason of a closed socket: its server is leaving. */
   readonly draining?: true
+  /** On the failure of a request over a socket that was answered with an error: its `data`. */
+  readonly data?: unknown
 }
 
 /** Events, as Node's `EventEmitter` has them. A listener that throws does not stop the others. */
@@ -108,7 +110,7 @@ export declare class Message<T = Agreed> extends MessageData<T> {
   get signal(): AbortSignal
   /** Of a request over a socket: how long the other side waits, in ms, if that is known. */
   get timeout(): number | undefined
-  /** Replies. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"` · and as `Client.publish` */
+  /** Replies; with an `Error`, that the request rejects. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"` · and as `Client.publish` */
   respond(data?: unknown, options?: MessageOptions): Promise<Published>
   /** Replies without waiting. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"` */
   respondSync(data?: unknown, options?: MessageOptions): { bytes: number }
@@ -370,8 +372,13 @@ export interface ClientSocket extends Emitter<SocketEvents> {
    *   `closed`
    */
   send(data: unknown, options?: SendOptions): Promise<void>
-  /** Sends a request to the other side. @throws {FabricError} `503` · `408` · `"EPIPE"` · `"ERR_DRAINING"` · `"ABORT_ERR"` */
+  /**
+   * Sends a request to the other side. If it answers with an error, rejects with its text and code (or `"ERR_SERVICE"`).
+   * @throws {FabricError} `503` · `408` · `"EPIPE"` · `"ERR_DRAINING"` · `"ABORT_ERR"`
+   */
   request(data?: unknown, options?: PublishOptions): Promise<Message>
+  /** Has a function answer requests: what it returns or resolves with is the answer, what it throws an error answer. */
+  handle(answer: (question: Agreed, message: Message) => unknown): this
   /**
    * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
    * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"`

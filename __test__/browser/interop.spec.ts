@@ -1,5 +1,5 @@
 // A client of a page and native ones, both ways through a real broker: the same values, errors and promises.
-import { init, type ServerSocket } from 'selvedge'
+import { FabricError, init, type ServerSocket } from 'selvedge'
 import type { ClientSocket } from 'selvedge/browser'
 import { faultProxy } from 'selvedge/testing'
 import { describeFabric, type Fabric } from '../support/fabrics'
@@ -37,6 +37,25 @@ async function joined(fabric: Fabric, address = fabric.remote.address as string)
 for (const kind of ['selvedge wire', 'gateways'] as const) {
   describeFabric(kind, 'a client of a page', fabric => {
     const address = () => fabric.remote.address as string
+
+    test('gets and gives answers that are errors over a socket', async () => {
+      const { server, socket } = await joined(fabric, address())
+      server.handle(question => {
+        if (question === 'fine') return 'yes'
+        throw new FabricError('not that', 'ERR_MINE', { data: { n: 1 } })
+      })
+      expect((await socket.request('fine')).data).toBe('yes')
+      const failure = { code: 'ERR_MINE', message: 'not that' }
+      await expect(socket.request('wrong')).rejects.toMatchObject({ ...failure, data: { n: 1 } })
+      socket.handle(async (question, message) => {
+        if (question === 'fine') return message.headers
+        if (question === 'text') throw 'a text'
+        throw Object.assign(new Error('not that'), { code: 'ERR_MINE' })
+      })
+      expect((await server.request('fine', { headers: { h: 1 } })).data).toEqual({ h: 1 })
+      await expect(server.request('wrong')).rejects.toMatchObject(failure)
+      await expect(server.request('text')).rejects.toMatchObject({ code: 'ERR_SERVICE', message: 'a text' })
+    })
 
     test('asks and answers, with every value as it was', async () => {
       const native = fabric.client()

@@ -25,6 +25,20 @@ export interface UndeliveredOf {
   undelivered: number
 }
 
+/** What an error may have beside code, text and cause, in the order in which it is printed. */
+const DETAILS = [
+  'undelivered',
+  'missing',
+  'ids',
+  'sockets',
+  'left',
+  'size',
+  'limit',
+  'handled',
+  'draining',
+  'data',
+] as const
+
 /** Every error that selvedge throws, rejects with, or hands to `closed`. */
 export class FabricError extends Error {
   readonly code: ErrorCode | (number & {}) | (string & {})
@@ -58,16 +72,12 @@ export class FabricError extends Error {
     const options = typeof code === 'object' ? code : more
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })
     this.code = typeof code === 'object' ? code.code : code
-    if (options?.undelivered !== undefined) this.undelivered = options.undelivered
-    if (options?.missing) this.missing = options.missing
-    if (options?.ids !== undefined) this.ids = options.ids
-    if (options?.sockets !== undefined) this.sockets = options.sockets
-    if (options?.left !== undefined) this.left = options.left
-    if (options?.size !== undefined) this.size = options.size
-    if (options?.limit !== undefined) this.limit = options.limit
-    if (options?.handled === false) this.handled = false
-    if (options?.draining) this.draining = true
-    if (options?.data !== undefined) this.data = options.data
+    for (const name of DETAILS) {
+      const value = options?.[name]
+      // Of these there is nothing to say.
+      if (value !== undefined && (value || !/missing|draining/.test(name)))
+        Object.assign(this, { [name]: value })
+    }
   }
 }
 

@@ -132,7 +132,7 @@ export class Message extends MessageData {
   }
 
   #respond(data: unknown, options: MessageOptions | undefined): Promise<{ bytes: number; count: number }> {
-    return this.#answer(itemOf(data, options, 'answer'))
+    return this.#answer(data instanceof Error ? errorItem(data) : itemOf(data, options, 'answer'))
   }
 
   #answer(item: Item): Promise<{ bytes: number; count: number }> {
@@ -140,6 +140,19 @@ export class Message extends MessageData {
     const text = `message to '${this.subject}' is not a request: its sender does not wait for a reply`
     throw new FabricError(text, 'ERR_NOT_A_REQUEST')
   }
+}
+
+/** An answer that is an error, as its marked headers tell it. */
+export interface AnsweredError {
+  message: string
+  code?: string | number
+  data?: unknown
+}
+export const ERROR = 'CN-Error'
+
+function errorItem({ message, code }: AnsweredError): Item {
+  const headers = { error: message, code, [ERROR]: { message, code } }
+  return { ...itemOf(null, undefined, 'answer'), json: utf8(JSON.stringify(headers)) }
 }
 
 const NEVER_ABORTED = new AbortController().signal

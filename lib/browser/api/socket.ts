@@ -24,9 +24,11 @@ import { bytesOf, type Item, jsonOf, type Publication } from '../wire/publicatio
 import { Emitter } from './emitter'
 import { type DataIterator, Inbox, type Received, type Sink } from './inbox'
 import {
+  type AnsweredError,
   type Answering,
   checkSize,
   decoded,
+  ERROR,
   headersOf,
   itemOf,
   Message,
@@ -321,7 +323,19 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     })
     unwatch?.()
     if (outcome instanceof Failure) throw errorFrom(outcome)
+    const error = jsonIn(outcome)[ERROR] as AnsweredError | undefined
+    if (error) throw new FabricError(error.message, error.code ?? 'ERR_SERVICE', { data: error.data })
     return new Message(`${this.subject}.client.${this.id}`, outcome)
+  }
+
+  handle(answer: (question: unknown, message: Message) => unknown): this {
+    return this.on('request', async message => {
+      try {
+        await message.respond(await answer(message.data, message))
+      } catch (error) {
+        await message.respond(error instanceof Error ? error : Error(String(error)))
+      }
+    })
   }
 
   // ---- reading
