@@ -23,6 +23,7 @@ use super::account::Owner;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::cut_off::CutOff;
+use super::debtors::Debtors;
 use super::drain::Drain;
 use super::error::Refusal;
 use super::exclusives::Exclusives;
@@ -60,6 +61,7 @@ pub struct Broker {
     watches: Watches,
     exclusives: Exclusives,
     cut_off: CutOff,
+    debtors: Debtors,
     time_shares: TimeShares,
     names: Names,
     untold: Untold,
@@ -99,6 +101,7 @@ impl Broker {
             watches: Watches::default(),
             exclusives: Exclusives::default(),
             cut_off: CutOff::default(),
+            debtors: Debtors::default(),
             names: Names::default(),
             untold: Untold::default(),
             networks: NetworkNumbers::default(),
@@ -141,6 +144,7 @@ impl Broker {
     pub fn detach(&mut self, now: Instant, peer: PeerId) {
         let lost = self.peers.get(peer).and_then(|entry| entry.lost);
         self.retire(peer, lost.unwrap_or(EndReason::Client));
+        self.end_owed(now, peer);
         self.end_given(now, peer);
         self.peers.remove(peer);
         self.evict_slow_consumers();
@@ -191,6 +195,7 @@ impl Broker {
         self.router.handle_timeout(now);
         self.settle_unfinished();
         self.handle_cut_off(now);
+        self.handle_debtors(now);
         self.handle_overdue_auth_requests(now);
         self.handle_upstream_timeout(now);
         self.release_due(now);
@@ -206,6 +211,7 @@ impl Broker {
             self.repeats.next(),
             self.router.poll_timeout(),
             self.cut_off.poll_timeout(),
+            self.debtors.poll_timeout(),
             self.untold.poll_timeout(),
             auth_requests,
             release,

@@ -15,6 +15,7 @@ mod chunk_assignments;
 mod config;
 mod connection_list;
 mod cut_off;
+mod debtors;
 mod decision_cache;
 mod discarded;
 mod drain;

@@ -7,11 +7,20 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 
 use super::given_requests::AnswerId;
+use crate::subject::Subject;
 
-/// Those of one connection, each with when it was asked.
+/// Those of one connection.
 #[derive(Debug, Default)]
 pub(super) struct OwedAnswers {
-    open: HashMap<AnswerId, Instant, RandomState>,
+    open: HashMap<AnswerId, Owed, RandomState>,
+}
+
+/// An answer that is owed.
+#[derive(Debug, Clone)]
+pub(super) struct Owed {
+    pub(super) asked: Instant,
+    /// Where it goes, if whoever owes it was chosen alone: nobody else will answer.
+    pub(super) place: Option<Subject>,
 }
 
 impl OwedAnswers {
@@ -21,7 +30,7 @@ impl OwedAnswers {
         if self.open.len() < self.open.capacity() {
             return 0;
         }
-        self.open.retain(|_, asked| is_awaited(*asked, now));
+        self.open.retain(|_, owed| is_awaited(owed.asked, now));
         let before = self.open.capacity();
         if self.open.len() >= before / 2 && self.open.len() < MAX_OWED {
             self.open.reserve(self.open.len() + 1);
@@ -30,10 +39,18 @@ impl OwedAnswers {
     }
 
     /// Notes one, if there is room for it.
-    pub(super) fn note(&mut self, now: Instant, answer: AnswerId) {
+    pub(super) fn note(&mut self, answer: AnswerId, owed: Owed) {
         if self.open.len() < self.open.capacity() {
-            self.open.insert(answer, now);
+            self.open.insert(answer, owed);
         }
+    }
+
+    /// Takes those that nobody else will give, in the order in which they were asked.
+    pub(super) fn take_places(&mut self) -> Vec<(Instant, Subject)> {
+        let owed = std::mem::take(&mut self.open).into_values();
+        let mut places: Vec<_> = owed.filter_map(|Owed { asked, place }| Some((asked, place?))).collect();
+        places.sort_unstable();
+        places
     }
 
     /// Handles that the connection has answered, if this was an answer.
@@ -47,7 +64,7 @@ impl OwedAnswers {
 
     /// Returns whether anybody may wait for one.
     pub(super) fn is_awaited(&self, now: Instant) -> bool {
-        self.open.values().any(|asked| is_awaited(*asked, now))
+        self.open.values().any(|owed| is_awaited(owed.asked, now))
     }
 }
 
@@ -59,8 +76,8 @@ fn is_awaited(asked: Instant, now: Instant) -> bool {
 const AWAITED_FOR: Duration = Duration::from_secs(10);
 /// Answers of one connection that are remembered. Those beyond are not waited for.
 const MAX_OWED: usize = 16_384;
-/// What one takes, with its share of the room that is never used.
-const NOTE_BYTES: usize = 32;
+/// What one takes, with the place that it is for and its share of the room that is never used.
+const NOTE_BYTES: usize = 128;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
@@ -69,7 +86,7 @@ mod tests {
 
     fn note(owed: &mut OwedAnswers, now: Instant, answer: u64) -> usize {
         let more = owed.make_room(now);
-        owed.note(now, AnswerId(answer));
+        owed.note(AnswerId(answer), Owed { asked: now, place: None });
         more
     }
 

@@ -3,34 +3,36 @@
 use std::time::Instant;
 
 use super::super::PeerId;
-use super::super::given_requests::AnswerId;
+use super::super::owed_answers::Owed;
 use super::super::peer::Peer;
-use super::Broker;
-use crate::wire::{ClientOp, Publication};
+use super::{Broker, NOTICE_EFFORT};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{ClientOp, Headers, Message, Payload, Presence, Publication};
 
 impl Broker {
-    /// Returns the answer that a publication wants of whoever is given it, if it wants one.
-    pub(super) fn answer_wanted(&self, publication: &Publication) -> Option<AnswerId> {
-        let place = publication.headers.reply.as_ref().filter(|_| publication.done);
-        place.map(|place| self.names.answer(place))
+    /// Returns where the answer goes that a publication wants of whoever is given it, if it wants one.
+    pub(super) fn answer_wanted(&self, publication: &Publication) -> Option<Subject> {
+        publication.headers.reply.as_ref().filter(|_| publication.done).cloned()
     }
 
-    /// Notes that one client alone was given a publication that wants this answer.
-    pub(super) fn note_owed(&mut self, now: Instant, receiver: PeerId, answer: AnswerId) {
+    /// Notes that one client here was given a publication that wants this answer; `alone`: and nobody
+    /// elsewhere.
+    pub(super) fn note_owed(&mut self, now: Instant, receiver: PeerId, place: Subject, alone: bool) {
+        let answer = self.names.answer(&place);
         let Some(entry) = self.peers.get_mut(receiver).filter(|entry| !entry.is_internal) else { return };
         let owed = entry.owed.get_or_insert_default();
         let more = owed.make_room(now);
-        owed.note(now, answer);
+        owed.note(answer, Owed { asked: now, place: Some(place).filter(|_| alone) });
         if more > 0 {
             self.peers.keep_more(receiver, more);
         }
     }
 
     /// The same of what has come from beyond, and may want an answer.
-    pub(super) fn note_owed_beyond(&mut self, receiver: PeerId, answer: Option<AnswerId>) {
+    pub(super) fn note_owed_beyond(&mut self, receiver: PeerId, place: Option<Subject>, alone: bool) {
         let asked = self.upstream.as_ref().and_then(|upstream| upstream.heard_at());
-        if let (Some(asked), Some(answer)) = (asked, answer) {
-            self.note_owed(asked, receiver, answer);
+        if let (Some(asked), Some(place)) = (asked, place) {
+            self.note_owed(asked, receiver, place, alone);
         }
     }
 
@@ -61,4 +63,59 @@ impl Broker {
         self.upstream.as_ref().is_some_and(|upstream| upstream.drains(entry.id))
             || entry.owed.as_ref().is_some_and(|owed| owed.is_awaited(now))
     }
+
+    /// A peer is gone: whoever waits for its answers is told, now or when its client does not come back in
+    /// time. It may have come back on another connection before.
+    pub(super) fn end_owed(&mut self, now: Instant, peer: PeerId) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let (Some(mut owed), Some(inbox)) = (entry.owed.take(), entry.inbox.clone()) else { return };
+        let (why, places) = (entry.ends_as(), owed.take_places());
+        if places.is_empty() {
+            return;
+        }
+        let returned = self.router.first_member(&inbox).filter(|returned| *returned != peer);
+        if let Some(returned) = returned {
+            places.into_iter().for_each(|(asked, place)| self.note_owed(asked, returned, place, true));
+        } else if why == Presence::Gone {
+            places.into_iter().for_each(|(_, place)| self.tell_ended(now, place));
+        } else {
+            self.debtors.keep(now, inbox, places);
+        }
+    }
+
+    /// A client is back that owes answers.
+    pub(super) fn take_up_owed(&mut self, peer: PeerId, inbox: &Pattern) {
+        for (asked, place) in self.debtors.take(inbox) {
+            self.note_owed(asked, peer, place, true);
+        }
+    }
+
+    /// Looks for those that have not come back in time: they may be at another gateway.
+    pub(super) fn handle_debtors(&mut self, now: Instant) {
+        while let Some(subject) = self.debtors.pop_due(now) {
+            match &mut self.upstream {
+                Some(upstream) => upstream.look_for_client(&subject),
+                None => drop(self.debtors.take_sought(&subject)),
+            }
+        }
+    }
+
+    /// It is known whether one of them may be elsewhere.
+    pub(super) fn handle_elsewhere(&mut self, now: Instant, subject: &Subject, is_there: bool) {
+        let places = self.debtors.take_sought(subject);
+        if !is_there {
+            places.into_iter().for_each(|(_, place)| self.tell_ended(now, place));
+        }
+    }
+
+    /// Tells one who waits for an answer, here or beyond, that there will be none.
+    fn tell_ended(&mut self, now: Instant, place: Subject) {
+        self.effort += NOTICE_EFFORT;
+        let message = Message { subject: place, payload: Payload::NIL, headers: Headers::ended_unanswered() };
+        let publication = Publication::whole("".into(), message);
+        self.publish_beyond(now, NOBODY, (None, false), publication);
+    }
 }
+
+/// Who publishes what nobody has published.
+const NOBODY: PeerId = PeerId { serial: u64::MAX, slot: u32::MAX };

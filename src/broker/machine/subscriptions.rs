@@ -92,6 +92,7 @@ impl Broker {
             entry.inbox = Some(pattern.clone());
             entry.asked = Some(self.names.asked(&pattern));
             entry.askers = self.cut_off.take(&pattern);
+            self.take_up_owed(peer, &pattern);
         }
         if let Some(granted) = &granted {
             self.supersede(&pattern, granted);

@@ -117,7 +117,7 @@ impl Broker {
         if let Some(receiver) = receiver.filter(|_| count == 1)
             && let Some(answer) = self.answer_wanted(&publication)
         {
-            self.note_owed(now, receiver, answer);
+            self.note_owed(now, receiver, answer, false);
         }
         let client = self.client(peer);
         let Some(upstream) = &mut self.upstream else { return };

@@ -31,6 +31,7 @@ impl Broker {
                     }
                 }
                 UpstreamEvent::Interest(subject, is_there) => self.handle_interest_beyond(&subject, is_there),
+                UpstreamEvent::Elsewhere(inbox, is_there) => self.handle_elsewhere(now, &inbox, is_there),
                 event => self.handle_upstream_event(event),
             }
         }
@@ -70,7 +71,7 @@ impl Broker {
                 {
                     self.count_lost(messages);
                 } else {
-                    self.note_owed_beyond(peer, answer);
+                    self.note_owed_beyond(peer, answer, true);
                 }
             }
             UpstreamEvent::InterestRefused(subject, error) => {
@@ -81,7 +82,7 @@ impl Broker {
             }
             UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
             UpstreamEvent::HasRoom(peers) => peers.into_iter().for_each(|peer| self.peers.wake(peer)),
-            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) => {
+            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) | UpstreamEvent::Elsewhere(..) => {
                 tracing::error!("an event of the upstream at the wrong time");
             }
         }
@@ -151,7 +152,7 @@ impl Broker {
         for (peer, publication) in receivers {
             let answer = if is_only { self.answer_wanted(&publication) } else { None };
             if self.deliver_one(peer, pattern, (publication, is_shared)) {
-                self.note_owed_beyond(peer, answer);
+                self.note_owed_beyond(peer, answer, queue.is_some());
             }
         }
     }

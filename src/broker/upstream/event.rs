@@ -21,6 +21,8 @@ pub(in crate::broker) enum UpstreamEvent {
     DeliverToGroup { pattern: Pattern, queue: std::sync::Arc<str>, publication: Publication },
     /// Somebody listens there, or nobody for as long as that was asked.
     Interest(Subject, bool),
+    /// Whether a client that is gone here may be elsewhere.
+    Elsewhere(Subject, bool),
     /// Nobody may ask whether somebody listens there.
     InterestRefused(Subject, OpError),
     /// Nothing more comes for what a client unsubscribes from in order.

@@ -68,6 +68,8 @@ enum Awaited {
     /// A look at who listens.
     Look(PeerId, AckId, Subject),
     Wait(Subject),
+    /// Whether a client that is gone here is elsewhere.
+    Return(Subject),
 }
 
 impl Awaited {
@@ -75,7 +77,7 @@ impl Awaited {
     fn cost(&self) -> usize {
         let text = match self {
             Self::Patterns(patterns) => patterns.iter().map(|pattern| pattern.as_str().len()).sum(),
-            Self::Look(_, _, subject) | Self::Wait(subject) => subject.as_str().len(),
+            Self::Look(_, _, subject) | Self::Wait(subject) | Self::Return(subject) => subject.as_str().len(),
             Self::Member(_) | Self::Left(..) | Self::Count(_) => 0,
         };
         text + AWAITED_MEMORY
@@ -177,8 +179,10 @@ impl Upstream {
 
     /// The same, unless it needs a clock: then it waits for whoever has one.
     pub(in crate::broker) fn poll_event_without_clock(&mut self) -> Option<UpstreamEvent> {
-        let needs_clock =
-            matches!(self.events.front()?, UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..));
+        let needs_clock = matches!(
+            self.events.front()?,
+            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) | UpstreamEvent::Elsewhere(..)
+        );
         if needs_clock { None } else { self.events.pop_front() }
     }
 
@@ -340,6 +344,16 @@ impl Upstream {
         if self.is_ready() && self.asked.insert(subject.clone()) {
             let asked = self.expect(None, Awaited::Wait(subject.clone()));
             self.push_wait(None, asked, subject, WAIT_SLICE);
+        }
+    }
+
+    /// Looks whether a client that is gone here is elsewhere, by a subject that it alone would listen to.
+    pub(in crate::broker) fn look_for_client(&mut self, subject: &Subject) {
+        if self.is_ready() {
+            let asked = self.expect(None, Awaited::Return(subject.clone()));
+            self.push_wait(None, asked, subject, Duration::ZERO);
+        } else {
+            self.events.push_back(UpstreamEvent::Elsewhere(subject.clone(), true));
         }
     }
 

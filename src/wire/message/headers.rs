@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Json, json};
+use crate::base::Code;
 use crate::subject::Subject;
 
 /// The headers of a message. The reserved ones stand apart from the application's, so that a link in memory
@@ -27,6 +28,30 @@ impl Headers {
     /// Returns whether there are no headers at all.
     pub fn is_empty(&self) -> bool {
         self.json.is_none() && !self.has_reserved()
+    }
+
+    /// Returns those of what stands in the place of an answer that nobody will give. Whoever does not know
+    /// it sees the answer of a service that has failed.
+    pub fn ended_unanswered() -> Self {
+        let json = serde_json::json!({
+            "error": "who was asked has ended",
+            "code": Code::BrokenPipe.as_str(),
+            ENDED_HEADER: true,
+        });
+        Self { json: Some(Json::from_value(&json)), ..Self::default() }
+    }
+
+    /// Returns whether these are of that.
+    pub fn is_ended_unanswered(&self) -> bool {
+        let marks = |json: &Json| {
+            let value = serde_json::from_slice::<serde_json::Value>(json.as_bytes());
+            value.is_ok_and(|value| value.get(ENDED_HEADER) == Some(&serde_json::Value::Bool(true)))
+        };
+        let holds = |json: &&Json| {
+            let mark = ENDED_HEADER.as_bytes();
+            json.as_bytes().windows(mark.len()).any(|part| part == mark)
+        };
+        self.json.as_ref().filter(holds).is_some_and(marks)
     }
 
     /// Returns whether any of the reserved headers is set.
@@ -180,6 +205,8 @@ const NO_USER: &str = "false";
 pub const SEQ: &str = "CN-SocketSeq";
 /// Name of [`Headers::attempt`].
 pub const ATTEMPT: &str = "CN-SocketConnectAttempt";
+/// Name of what marks [`Headers::ended_unanswered`].
+const ENDED_HEADER: &str = "CN-Ended";
 
 #[cfg(test)]
 mod tests {

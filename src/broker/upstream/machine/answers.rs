@@ -40,6 +40,10 @@ impl Upstream {
                     _ => None,
                 });
             }
+            (Awaited::Return(subject), reply) => {
+                let is_nowhere = matches!(reply, Reply::Interest(false));
+                self.events.push_back(UpstreamEvent::Elsewhere(subject, !is_nowhere));
+            }
             (awaited, reply) => tracing::error!(?awaited, ?reply, "an answer of another kind"),
         }
         if self.session.handle_synced(now, id) {
@@ -112,6 +116,9 @@ impl Upstream {
                     let subject = subject.as_str().into();
                     let op = ClientOp::WaitForInterest { ack, subject, timeout: std::time::Duration::ZERO };
                     self.hold(now, client, op);
+                }
+                Awaited::Return(subject) => {
+                    self.events.push_back(UpstreamEvent::Elsewhere(subject, true));
                 }
                 Awaited::Patterns(_) | Awaited::Member(_) | Awaited::Left(..) | Awaited::Wait(_) => {}
             }
