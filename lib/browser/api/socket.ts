@@ -329,13 +329,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   handle(answer: (question: unknown, message: Message) => unknown): this {
-    return this.on('request', async message => {
-      try {
-        await message.respond(await answer(message.data, message))
-      } catch (error) {
-        await message.respond(error instanceof Error ? error : Error(String(error)))
-      }
-    })
+    return this.on('request', message => void answerWith(answer, message))
   }
 
   // ---- reading
@@ -642,5 +636,16 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
 
   toJSON(): object {
     return { socket: this.subject, id: this.id, state: this.#state, pending: this.#machine.sender.unacked }
+  }
+}
+
+async function answerWith(
+  answer: (question: unknown, message: Message) => unknown,
+  message: Message,
+): Promise<void> {
+  try {
+    await message.respond(await answer(message.data, message))
+  } catch (error) {
+    await message.respond(error instanceof Error ? error : Error(String(error)))
   }
 }
