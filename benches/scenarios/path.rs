@@ -1,10 +1,10 @@
 //! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another
 //! endpoint, and the acknowledgement back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use selvedge::base::{Handle, LinkEvent, LinkInfo, LinkRequest, Machine, SeededEntropy};
+use selvedge::base::{Few, Handle, LinkEvent, LinkInfo, LinkRequest, Machine, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, ListenerEvent};
 use selvedge::socket::{Consumed, SocketConfig, SocketEvent, State};
@@ -80,6 +80,11 @@ const BATCH: u32 = 100;
 const IN_FLIGHT: u32 = 50;
 /// Of a request or an answer in a batch, at least.
 const ROOM_BYTES: usize = PAYLOAD_BYTES + 16;
+/// What a round trip between processes takes, and of many at a time each.
+const ROUND_TRIP: Duration = Duration::from_micros(200);
+const TIME_OF_ONE: Duration = Duration::from_micros(8);
+/// How often it is looked at what is due: nothing is sooner that waits for nobody.
+const LOOK: Duration = Duration::from_millis(10);
 const SUBJECT: &str = "bench.path";
 const LISTENER: Handle = 1;
 /// The first of the sockets.
@@ -121,6 +126,8 @@ struct Path {
     answered: u32,
     /// Room for what came.
     taken: Vec<Messages>,
+    /// When it was last looked at what is due.
+    looked_at: Instant,
 }
 
 struct End {
@@ -166,6 +173,7 @@ impl Path {
             keys: Vec::new(),
             answered: 0,
             taken: Vec::new(),
+            looked_at: now,
         };
         path.settle();
         let (subject, config) = (SUBJECT.to_owned(), sockets);
@@ -241,12 +249,12 @@ impl Path {
             let message = Message { subject, payload: payload.clone(), headers: Headers::default() };
             self.command(READER, Command::Publish(message));
         }
-        let keys = std::mem::take(&mut self.keys);
-        if let Some(socket) = self.accepted.filter(|_| !keys.is_empty()) {
-            let mut written = Vec::with_capacity(keys.len() * ROOM_BYTES);
-            keys.iter().for_each(|key| write_down(&mut written, Encoding::ANSWER, &[*key]));
+        if let Some(socket) = self.accepted.filter(|_| !self.keys.is_empty()) {
+            let requests = self.keys.len();
+            let mut written = Vec::with_capacity(requests * ROOM_BYTES);
+            self.keys.drain(..).for_each(|key| write_down(&mut written, Encoding::ANSWER, &[key]));
             self.say(READER, socket, written);
-            let counts = Consumed { requests: keys.len() as u64, ..Consumed::default() };
+            let counts = Consumed { requests: requests as u64, ..Consumed::default() };
             self.command(READER, Command::Consumed { socket, counts });
         }
         self.settle();
@@ -254,11 +262,26 @@ impl Path {
         assert_eq!(answers, u64::from(requests), "every request is answered");
         let counts = Consumed { answers, ..Consumed::default() };
         self.command(WRITER, Command::Consumed { socket: SOCKET, counts });
+        self.pass(ROUND_TRIP + requests * TIME_OF_ONE);
+    }
+
+    /// So much time passes: what one end tells the other only now and then is told in its time.
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        if self.now < self.looked_at + LOOK {
+            return;
+        }
+        self.looked_at = self.now;
+        for End { endpoint, .. } in &mut self.ends {
+            if endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
+                endpoint.handle_timeout(self.now);
+            }
+        }
     }
 
     fn say(&mut self, end: usize, socket: Handle, written: Vec<u8>) {
         let batches = Messages::split(&written.into()).expect("messages");
-        self.command(end, Command::SocketWrite { sockets: vec![socket], batches, volatile: false });
+        self.command(end, Command::SocketWrite { sockets: Few::One(socket), batches, volatile: false });
     }
 
     /// Messages of a socket, as its application takes them.

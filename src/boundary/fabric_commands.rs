@@ -6,7 +6,7 @@ use super::SocketOptions;
 use super::kinds::FabricCommandKind as Kind;
 use super::milliseconds;
 use super::record_reader::{ABSENT, RecordReader, malformed};
-use crate::base::Failure;
+use crate::base::{Failure, Few};
 use crate::client::{ReplyLimits, Request, RequestKind};
 use crate::endpoint::Command;
 use crate::socket::{AnswerLimits, AskTerms, Consumed};
@@ -175,7 +175,7 @@ fn open(record: &mut RecordReader<'_>) -> Result<(u32, String, SocketOptions), F
 }
 
 fn write(record: &mut RecordReader<'_>, volatile: bool) -> Result<Command, Failure> {
-    let sockets = vec![record.u32()?];
+    let sockets = Few::One(record.u32()?);
     Ok(Command::SocketWrite { sockets, batches: record.messages()?, volatile })
 }
 
@@ -190,7 +190,7 @@ fn write_timed(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
 
 fn broadcast(record: &mut RecordReader<'_>, volatile: bool) -> Result<Command, Failure> {
     let count = record.u32()?;
-    let sockets = (0..count).map(|_| record.u32()).collect::<Result<_, _>>()?;
+    let sockets = Few::Many((0..count).map(|_| record.u32()).collect::<Result<_, _>>()?);
     Ok(Command::SocketWrite { sockets, batches: record.messages()?, volatile })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::milliseconds;
-use crate::base::{Code, Failure, Handle};
+use crate::base::{Code, Failure, Few, Handle};
 use crate::wire::{Encoding, Json, Messages, Payload};
 
 /// The rest of a record. What `lib` writes is well-formed; anything else is a bug, and a failure.
@@ -91,7 +91,7 @@ impl<'a> RecordReader<'a> {
     }
 
     /// Reads the messages to the end of the record. They share one copy of it.
-    pub(super) fn messages(&mut self) -> Result<Vec<Messages>, Failure> {
+    pub(super) fn messages(&mut self) -> Result<Few<Messages>, Failure> {
         Messages::split(&self.rest()).ok_or_else(|| {
             Failure::new(Code::InvalidArgument, "malformed messages, or headers that are not JSON")
         })

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::kinds::{FabricCommandKind as To, FabricEventKind as From, Kind};
 use super::*;
-use crate::base::{Code, Failure, Handle};
+use crate::base::{Code, Failure, Few, Handle};
 use crate::endpoint::{Command, Event};
 use crate::socket::{Consumed, SocketEvent, State};
 use crate::sockety;
@@ -193,17 +193,21 @@ proptest! {
             &[&socket.to_le_bytes(), &count.to_le_bytes(), &2_u32.to_le_bytes(), &1_u32.to_le_bytes()],
         );
         batch.record(To::Publish, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
-        let headers = Headers { json: json.clone(), ..Headers::default() };
+        let headers = Headers::default().with_json(json.clone());
         let subject = Subject::parse(&subject).expect("valid");
-        let one = vec![Messages::one(payload.clone(), json.clone())];
+        let one = Few::One(Messages::one(payload.clone(), json.clone()));
         let mut two = PackedBuilder::new(&payload, json.as_ref());
         two.push(&payload, json.as_ref());
         let two = two.finish();
         let expected = [
-            Command::SocketWrite { sockets: vec![socket], batches: one.clone(), volatile: false },
-            Command::SocketWrite { sockets: sockets.clone(), batches: one.clone(), volatile: false },
-            Command::SocketWrite { sockets: vec![socket], batches: one.clone(), volatile: true },
-            Command::SocketWrite { sockets, batches: vec![Messages::Packed(two)], volatile: true },
+            Command::SocketWrite { sockets: Few::One(socket), batches: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: sockets.clone().into(), batches: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: Few::One(socket), batches: one.clone(), volatile: true },
+            Command::SocketWrite {
+                sockets: sockets.into(),
+                batches: Few::One(Messages::Packed(two)),
+                volatile: true,
+            },
             Command::PublishMany { subject: subject.clone(), batches: one },
             Command::Consumed { socket, counts: Consumed { data: count.into(), requests: 2, answers: 1 } },
             Command::Publish(Message { subject, headers, payload }),

@@ -15,7 +15,7 @@ use crate::wire::{
 #[derive(Debug)]
 pub(super) struct Outbound {
     ops: VecDeque<ClientOp>,
-    /// Behind all of them; the next message may join it.
+    /// What the next message may join.
     open: Open,
     /// Shared by all messages of one chunk: there is nothing to join by it.
     message_id: MessageId,
@@ -44,7 +44,9 @@ pub(super) enum Confirm {
 #[derive(Debug)]
 enum Open {
     Nothing,
-    One(Message),
+    /// The last of the operations.
+    Last,
+    /// Behind all of them.
     Many(BundleBuilder),
 }
 
@@ -134,8 +136,11 @@ impl Outbound {
         }
         match &mut self.open {
             Open::Many(builder) if builder.takes(&message, limit) => return builder.push(&message),
-            Open::One(first) => {
-                if let Some(builder) = BundleBuilder::of_two(first, &message, limit) {
+            Open::Last => {
+                if let Some(ClientOp::Publish { publication, .. }) = self.ops.back()
+                    && let Some(builder) = BundleBuilder::behind(publication, &message, limit)
+                {
+                    self.ops.pop_back();
                     self.open = Open::Many(builder);
                     return;
                 }
@@ -143,7 +148,9 @@ impl Outbound {
             _ => {}
         }
         self.close();
-        self.open = Open::One(message);
+        let publication = self.single(message);
+        self.ops.push_back(ClientOp::Publish { ack: None, publication });
+        self.open = Open::Last;
     }
 
     /// Appends messages in a row, one by one if the broker does not take them together.
@@ -158,19 +165,24 @@ impl Outbound {
     /// Appends watches, to those that were appended last if nothing has come since.
     pub(super) fn watch(&mut self, requests: Vec<WatchRequest>) {
         match self.ops.back_mut() {
-            Some(ClientOp::Watch(open)) if matches!(self.open, Open::Nothing) => open.extend(requests),
+            Some(ClientOp::Watch(open)) if !matches!(self.open, Open::Many(_)) => open.extend(requests),
             _ => self.push(ClientOp::Watch(requests)),
         }
     }
 
     /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
-        self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
+        self.ops.len() + usize::from(matches!(self.open, Open::Many(_)))
     }
 
     /// Returns the next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
-        if self.ops.is_empty() { self.take_open() } else { self.ops.pop_front() }
+        if self.ops.is_empty() {
+            self.close();
+        } else if self.ops.len() == 1 && matches!(self.open, Open::Last) {
+            self.open = Open::Nothing;
+        }
+        self.ops.pop_front()
     }
 
     /// Forgets everything: the link is gone.
@@ -179,21 +191,14 @@ impl Outbound {
         self.open = Open::Nothing;
     }
 
+    /// What comes next joins nothing that is there.
     fn close(&mut self) {
-        let open = self.take_open();
-        self.ops.extend(open);
-    }
-
-    fn take_open(&mut self) -> Option<ClientOp> {
-        if matches!(self.open, Open::Nothing) {
-            return None;
+        if let Open::Nothing | Open::Last = self.open {
+            self.open = Open::Nothing;
+        } else if let Open::Many(builder) = std::mem::replace(&mut self.open, Open::Nothing) {
+            let publication = Publication::of_bundle(builder.finish(), self.message_id.clone());
+            self.ops.push_back(ClientOp::Publish { ack: None, publication });
         }
-        let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => return None,
-            Open::One(message) => self.single(message),
-            Open::Many(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
-        };
-        Some(ClientOp::Publish { ack: None, publication })
     }
 
     fn single(&self, message: Message) -> Publication {

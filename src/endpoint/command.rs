@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Handle, Urgent, Weigh};
+use crate::base::{Few, Handle, Urgent, Weigh};
 use crate::client::Request;
 use crate::socket::{AskTerms, Consumed, SocketConfig};
 use crate::subject::{Pattern, Subject};
@@ -81,14 +81,14 @@ pub enum Command {
         /// The subject.
         subject: Subject,
         /// The messages, in order.
-        batches: Vec<Messages>,
+        batches: Few<Messages>,
     },
     /// Write to one or more sockets.
     SocketWrite {
         /// The sockets.
-        sockets: Vec<Handle>,
+        sockets: Few<Handle>,
         /// The messages, in order.
-        batches: Vec<Messages>,
+        batches: Few<Messages>,
         /// Loss of it is not reported.
         volatile: bool,
     },

@@ -14,7 +14,16 @@ impl QueuePool {
         if queue.capacity() == 0
             && let Some(queue_pool) = self.0.pop()
         {
-            *queue = queue_pool;
+            // What has no room has nothing to drop, which the compiler does not know.
+            std::mem::forget(std::mem::replace(queue, queue_pool));
+        }
+    }
+
+    /// The same of a queue that nobody needs any more.
+    pub(super) fn take_back(&mut self, mut queue: VecDeque<Output>) {
+        self.reclaim(&mut queue);
+        if queue.capacity() == 0 {
+            std::mem::forget(queue);
         }
     }
 

@@ -53,8 +53,8 @@ pub(super) enum Dirty {
 
 /// What became of a socket whose outputs were drained.
 pub(super) enum Drained {
-    /// It has more of them.
-    Again,
+    /// It has more of them: these.
+    Again(VecDeque<Output>),
     /// That was all.
     Done,
     /// It is at its end.
@@ -129,19 +129,10 @@ impl Table {
         self.accept(handle, |socket| socket.try_accept_bundle(now, bundle)).unwrap_or(false)
     }
 
-    /// Hands one numbered message to a socket. If it is not just what is next there, it is given back.
-    pub(super) fn try_accept_one(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        message: Message,
-    ) -> Option<Message> {
-        let mut message = Some(message);
-        self.accept(handle, |socket| {
-            message = message.take().and_then(|message| socket.try_accept_one(now, message));
-            message.is_none()
-        });
-        message
+    /// Hands one numbered message to a socket, which takes it if it is just what is next there. Returns
+    /// whether.
+    pub(super) fn try_accept_one(&mut self, now: Instant, handle: Handle, message: &mut Message) -> bool {
+        self.accept(handle, |socket| socket.try_accept_one(now, message)).unwrap_or(false)
     }
 
     /// A socket that has taken something is not looked at again if nothing follows from it.
@@ -255,22 +246,15 @@ impl Table {
     }
 
     /// Takes back the queue of a socket that has been drained, and notes when it is due, unless it rests.
-    /// What has come meanwhile is put into the queue.
-    pub(super) fn finish_drain(
-        &mut self,
-        handle: Handle,
-        drained: &mut VecDeque<Output>,
-        rests: bool,
-    ) -> Drained {
+    pub(super) fn finish_drain(&mut self, handle: Handle, drained: VecDeque<Output>, rests: bool) -> Drained {
         let is_untimed = rests || self.is_untimed(handle);
         let Some(socket) = self.sockets.get_mut(&handle) else { return Drained::Done };
         let socket = socket.end_mut();
         let outputs = socket.outputs();
         if !outputs.is_empty() {
-            std::mem::swap(outputs, drained);
-            return Drained::Again;
+            return Drained::Again(std::mem::replace(outputs, drained));
         }
-        self.queues.reclaim(drained);
+        self.queues.take_back(drained);
         self.queues.reclaim(outputs);
         if !is_untimed {
             self.deadlines.set(handle, socket.poll_timeout());

@@ -249,7 +249,7 @@ pub(super) fn with_epoch(mut json: serde_json::Value, epoch: Option<u64>) -> ser
 /// epoch.
 pub(super) fn superseded(epoch: Option<u64>) -> Headers {
     let json = serde_json::json!({ EPOCH: epoch, CODE: Code::Superseded.as_str() });
-    Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
+    Headers::default().with_json(Some(Json::from_value(&json)))
 }
 
 /// Returns whether a `close` or a refusal reports that.
@@ -277,7 +277,7 @@ pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64, is_lea
     if let Some(id) = id {
         json["id"] = id.into();
     }
-    Headers { command: Some(SocketCommand::Close), json: Some(Json::from_value(&json)), ..Headers::default() }
+    Headers::default().with_command(Some(SocketCommand::Close)).with_json(Some(Json::from_value(&json)))
 }
 
 /// Returns whether a `close` says that its listener is leaving.
@@ -307,7 +307,7 @@ pub(super) fn server(headers: &Headers) -> Option<String> {
 /// Adds the incarnation that a `connect` is about to a `close` that answers it.
 pub(super) fn with_epoch_of(headers: Headers, connect: &Headers) -> Headers {
     let json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
-    Headers { json: Some(Json::from_value(&with_epoch(json, epoch(connect)))), ..headers }
+    headers.with_json(Some(Json::from_value(&with_epoch(json, epoch(connect)))))
 }
 
 /// Adds whom a `close` is for: the tag that its frames, or its `connect`, bore.
@@ -315,7 +315,7 @@ pub(super) fn with_tag(headers: Headers, tag: Option<u64>) -> Headers {
     let Some(tag) = tag else { return headers };
     let mut json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
     json[FOR] = tag.into();
-    Headers { json: Some(Json::from_value(&json)), ..headers }
+    headers.with_json(Some(Json::from_value(&json)))
 }
 
 /// Whom a `close` is for, if it says so.
@@ -325,16 +325,13 @@ pub(super) fn tag(headers: &Headers) -> Option<u64> {
 
 /// A `close` that says why.
 pub(super) fn code(code: Code) -> Headers {
-    Headers {
-        json: Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))),
-        ..Headers::default()
-    }
+    Headers::default().with_json(Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))))
 }
 
 /// A `close` that answers the `connect` of a socket that is to ask elsewhere, and why.
 pub(super) fn turned_away(code: Code, epoch: Option<u64>) -> Headers {
     let json = with_epoch(serde_json::json!({ CODE: code.as_str(), RETRY: true }), epoch);
-    Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
+    Headers::default().with_json(Some(Json::from_value(&json)))
 }
 
 /// Returns whether a `close` says to ask elsewhere.

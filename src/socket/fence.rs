@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(judged, [true, true, false, true]);
         // A request of the application.
         let reply = Subject::parse("_INBOX.a").ok();
-        assert!(!channel.is_foreign(&Headers { reply, ..Headers::default() }));
+        assert!(!channel.is_foreign(&Headers::default().with_reply(reply)));
     }
 
     #[test]

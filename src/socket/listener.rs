@@ -228,7 +228,7 @@ impl Listener {
                 let epoch = epoch.or(message.headers.attempt.filter(|_| !connects));
                 let json = epoch.map(|_| control::with_epoch(serde_json::json!({}), epoch));
                 let json = json.as_ref().map(Json::from_value);
-                let headers = Headers { json, ..Headers::default() };
+                let headers = Headers::default().with_json(json);
                 self.say_close(now, client, control::with_tag(headers, tag));
             }
         }
@@ -277,7 +277,7 @@ impl Listener {
     }
 
     fn push_close(&mut self, client: Subject, headers: Headers) {
-        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+        let headers = headers.with_command(Some(SocketCommand::Close));
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
     }
 

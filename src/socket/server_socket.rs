@@ -70,7 +70,7 @@ impl ServerSocket {
     }
 
     fn say_close(&mut self, headers: Headers) {
-        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+        let headers = headers.with_command(Some(SocketCommand::Close));
         let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
         self.channel.outputs.push_back(Output::Publish(message));
     }
@@ -233,15 +233,12 @@ pub(super) fn answer_connect(channel: &mut Channel, client: &Subject, message: &
     let json = epoch.map(|_| Json::from_value(&control::with_epoch(serde_json::json!({}), epoch)));
     if let Some(subject) = message.headers.reply.clone() {
         let payload = control::text("connected");
-        let headers = Headers { json, ..Headers::default() };
+        let headers = Headers::default().with_json(json);
         channel.outputs.push_back(Output::Respond(Message { subject, payload, headers }));
     } else {
-        let headers = Headers {
-            command: Some(SocketCommand::Connected),
-            attempt: message.headers.attempt,
-            json,
-            ..Headers::default()
-        };
+        let headers = Headers { attempt: message.headers.attempt, ..Headers::default() }
+            .with_command(Some(SocketCommand::Connected))
+            .with_json(json);
         channel.outputs.push_back(Output::Publish(Message {
             subject: client.clone(),
             payload: Payload::NIL,

@@ -235,17 +235,17 @@ pub trait SocketEnd: Debug + Send {
         true
     }
 
-    /// Accepts a message of the stream if it is just what is next. If not, it is given back.
-    fn try_accept_one(&mut self, now: Instant, message: Message) -> Option<Message> {
+    /// Takes a message of the stream if it is just what is next. Returns whether: if not, it is as it was.
+    fn try_accept_one(&mut self, now: Instant, message: &mut Message) -> bool {
         if self.is_closing() || !self.accepts_data() {
-            return Some(message);
+            return false;
         }
         match self.channel_mut().try_accept_one(now, message) {
-            Ok(None) => self.check_end(now),
-            Ok(given_back) => return given_back,
+            Ok(true) => self.check_end(now),
+            Ok(false) => return false,
             Err(error) => self.handle_misbehaved(error),
         }
-        None
+        true
     }
 
     /// Closes when everything written has been handled, or at the deadline.

@@ -39,7 +39,7 @@ impl Surroundings<'_> {
             Err(message) if self.admission.may_answer(now) => {
                 let error = "too many requests wait for this end of the socket";
                 let json = serde_json::json!({ "error": error, "code": 429 });
-                let headers = Headers { json: Some(Json::from_value(&json)), ..Headers::default() };
+                let headers = Headers::default().with_json(Some(Json::from_value(&json)));
                 self.respond_with(&message, Payload::NIL, headers);
             }
             // Who asks for even more waits in vain.

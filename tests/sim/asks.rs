@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use selvedge::base::Few;
 use selvedge::endpoint::Command;
 use selvedge::socket::{AnswerLimits, AskTerms, Consumed};
 use selvedge::wire::stream::{Answer, Cancel, CancelReason, Request, key};
@@ -102,7 +103,10 @@ impl World {
         }
         let batches = Messages::split(&messages.into()).expect("messages");
         if !batches.is_empty() {
-            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
+            self.command(
+                sock.0,
+                Command::SocketWrite { sockets: Few::One(sock.1), batches, volatile: false },
+            );
         }
         keys
     }
@@ -246,8 +250,8 @@ impl World {
     }
 
     pub fn write_answer(&mut self, sock: Sock, answer: Payload) {
-        let batches = vec![Messages::one(answer, None)];
-        self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
+        let batches = Few::One(Messages::one(answer, None));
+        self.command(sock.0, Command::SocketWrite { sockets: Few::One(sock.1), batches, volatile: false });
     }
 
     fn take_answer(&mut self, sock: Sock, item: &Item) {

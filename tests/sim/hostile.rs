@@ -14,14 +14,14 @@ use crate::world::World;
 /// Returns what the stranger says.
 fn attacks() -> Vec<(&'static str, Headers, Payload)> {
     let data = |seq| Headers { seq, ..Headers::default() };
-    let control = || Headers { command: Some(SocketCommand::Socket), ..Headers::default() };
+    let control = || Headers::default().with_command(Some(SocketCommand::Socket));
     let raw = |bytes: &'static [u8]| Payload::msgpack(Bytes::from_static(bytes));
     vec![
         ("no number", data(None), Payload::NIL),
         ("number 0", data(Some(0)), Payload::NIL),
         ("number 2^53", data(Some(1 << 53)), Payload::NIL),
         ("number 2^64 - 1", data(Some(u64::MAX)), Payload::NIL),
-        ("a number that is none", Headers { malformed: true, ..data(None) }, Payload::NIL),
+        ("a number that is none", data(None).with_malformed(true), Payload::NIL),
         ("an ack of what was never sent", control(), raw(b"\x81\xa6socket\x81\xa7emitted\x64")),
         ("an ack that is no number", control(), raw(b"\x81\xa6socket\x81\xa7emitted\xa1x")),
         ("missing ones that are no list", control(), raw(b"\x81\xa6socket\x81\xa7missing\x07")),
@@ -96,7 +96,7 @@ fn a_frame_that_is_not_the_peers_changes_nothing() {
             (name, Headers { attempt: tag, ..headers }, payload)
         }
     };
-    let close = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
+    let close = Headers::default().with_command(Some(SocketCommand::Close));
     let items = [0x81, 0x9f, 0xc0, 0xc1, 0xff].map(|encoding| {
         let payload =
             Payload { encoding: Encoding(encoding), raw: Bytes::from_static(b"\x09\x09\x09\x09\x09") };
@@ -124,15 +124,15 @@ fn a_frame_that_is_not_the_peers_changes_nothing() {
 
 #[test]
 fn harmless_nonsense_is_survived() {
-    let other = |name: &str| Headers { command: Some(SocketCommand::from_name(name)), ..Headers::default() };
+    let other = |name: &str| Headers::default().with_command(Some(SocketCommand::from_name(name)));
     let deep = Json::from_value(&serde_json::json!({ "__proto__": { "x": [[[[1]]]] } }));
     let nonsense = [
         other("dance"),
         other("connected"),
         other("ping"),
-        Headers { reply: Subject::parse("nowhere.at.all").ok(), ..other("dance") },
-        Headers { reply: Subject::parse("nowhere.at.all").ok(), ..other("ping") },
-        Headers { json: Some(deep), ..other("dance") },
+        other("dance").with_reply(Subject::parse("nowhere.at.all").ok()),
+        other("ping").with_reply(Subject::parse("nowhere.at.all").ok()),
+        other("dance").with_json(Some(deep)),
     ];
     for to_client in [false, true] {
         let (mut world, near, far, _) = stage(40);
@@ -172,7 +172,7 @@ fn a_number_that_is_far_ahead_but_possible_ends_in_a_reason() {
 fn a_thousand_connects_without_a_way_back_hold_up_nobody() {
     let (mut world, near, _, _) = stage(42);
     for index in 0..1000 {
-        let headers = Headers { command: Some(SocketCommand::Connect), ..Headers::default() };
+        let headers = Headers::default().with_command(Some(SocketCommand::Connect));
         say(&mut world, &format!("story.server.server.ghost{index}"), headers, Payload::NIL);
     }
     world.run_for(std::time::Duration::from_millis(50));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use selvedge::base::Few;
 use selvedge::endpoint::Command;
 use selvedge::socket::{AnswerLimits, SocketConfig};
 use selvedge::wire::stream::Answer;
@@ -113,7 +114,7 @@ fn a_peer_that_answers_what_was_never_asked_or_once_too_often_for_one_is_not_bel
             }
             lie.iter().for_each(|item| push_item(&mut raw, item, None));
             let batches = Messages::split(&raw.into()).expect("sound");
-            world.command(far.0, Command::SocketWrite { sockets: vec![far.1], batches, volatile: false });
+            world.command(far.0, Command::SocketWrite { sockets: Few::One(far.1), batches, volatile: false });
             world.run_for(SECOND);
             assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SOCKET_PROTOCOL"), "{what}");
             assert!(world.sides[&neighbour].is_open(), "{what}");

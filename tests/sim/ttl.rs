@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use selvedge::base::Few;
 use selvedge::endpoint::Command;
 use selvedge::socket::{Consumed, SocketConfig, SocketEvent, StaleData};
 use selvedge::wire::{Item, Messages, Payload};
@@ -68,8 +69,8 @@ impl World {
                 Command::SocketWriteTimed { sockets, item, volatile, ttl }
             }
             None => {
-                let batches = vec![Messages::one(payload, None)];
-                Command::SocketWrite { sockets, batches, volatile }
+                let batches = Few::One(Messages::one(payload, None));
+                Command::SocketWrite { sockets: sockets.into(), batches, volatile }
             }
         };
         self.command(sock.0, command);

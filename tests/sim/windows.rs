@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use selvedge::base::Few;
 use selvedge::endpoint::Command;
 use selvedge::socket::{SocketConfig, State};
 use selvedge::wire::Messages;
@@ -282,10 +283,10 @@ fn volatile_messages_come_in_order_at_most_once_and_are_not_told_as_undelivered(
         side.written += 1;
         side.written_bytes += payload.raw.len() as u64;
         side.calls.push(crate::app::Call::Data(seq));
-        let sockets = vec![near.1];
+        let sockets = Few::One(near.1);
         world.command(
             near.0,
-            Command::SocketWrite { sockets, batches: vec![Messages::one(payload, None)], volatile },
+            Command::SocketWrite { sockets, batches: Few::One(Messages::one(payload, None)), volatile },
         );
     }
     assert!(world.run_until(2 * MINUTE, |world| world.sides[&near].acked == 30));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use selvedge::base::{Code, Failure, Handle, Lag, LinkEvent, LinkInfo, LinkRequest, Machine};
+use selvedge::base::{Code, Failure, Few, Handle, Lag, LinkEvent, LinkInfo, LinkRequest, Machine};
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{ClientConfig, SessionState};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, IntakeLimits};
@@ -237,9 +237,12 @@ impl World {
         }
         let batches = Messages::split(&messages.into()).expect("messages");
         let singles =
-            || batches.iter().flat_map(Messages::items).map(|part| vec![Messages::One(part)]).collect();
+            || batches.iter().flat_map(Messages::items).map(|part| Few::One(Messages::One(part))).collect();
         for batches in if self.dice.chance(0.5) { vec![batches.clone()] } else { singles() } {
-            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
+            self.command(
+                sock.0,
+                Command::SocketWrite { sockets: Few::One(sock.1), batches, volatile: false },
+            );
         }
         written
     }
@@ -257,10 +260,10 @@ impl World {
         side.calls.push(crate::app::Call::Data(side.written));
         side.written_bytes += bytes;
         side.volatile.insert(side.written);
-        let sockets = vec![sock.1];
+        let sockets = Few::One(sock.1);
         self.command(
             sock.0,
-            Command::SocketWrite { sockets, batches: vec![Messages::one(payload, None)], volatile: true },
+            Command::SocketWrite { sockets, batches: Few::One(Messages::one(payload, None)), volatile: true },
         );
     }
 

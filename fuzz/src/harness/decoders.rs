@@ -156,7 +156,7 @@ pub fn headers(data: &[u8]) {
     {
         let again = split_json(joined);
         assert_eq!((again.seq, again.attempt), (headers.seq, headers.attempt));
-        assert_eq!((again.reply, again.command), (headers.reply, headers.command));
+        assert_eq!((&again.reply, &again.command), (&headers.reply, &headers.command));
     }
 }
 

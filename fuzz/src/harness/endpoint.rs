@@ -105,7 +105,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
             Command::SocketConnect { socket: fresh(), subject: "s".to_owned(), id: "sock".to_owned(), config }
         }
         2 | 3 => Command::SocketWrite {
-            sockets: vec![old, old + 1],
+            sockets: vec![old, old + 1].into(),
             batches: messages::batches(u)?,
             volatile: u.arbitrary()?,
         },

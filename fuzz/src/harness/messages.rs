@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
+use selvedge::base::Few;
 use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{
     AckId, Bundle, Headers, Info, Json, Message, Messages, OpError, PackedBuilder, Payload, Publication,
@@ -80,14 +81,11 @@ pub fn headers(u: &mut Unstructured<'_>) -> Result<Headers> {
         2 => Some("[1,{}]"),
         _ => None,
     };
-    Ok(Headers {
-        reply: if u.ratio(1, 3)? { Some(subject(u)?) } else { None },
-        command,
-        seq,
-        attempt: u.arbitrary::<Option<u8>>()?.map(u64::from),
-        malformed: u.ratio(1, 30)?,
-        json: json.map(|json| Json::parse(json.into()).expect("valid")),
-    })
+    Ok(Headers { seq, attempt: u.arbitrary::<Option<u8>>()?.map(u64::from), ..Headers::default() }
+        .with_reply(if u.ratio(1, 3)? { Some(subject(u)?) } else { None })
+        .with_command(command)
+        .with_malformed(u.ratio(1, 30)?)
+        .with_json(json.map(|json| Json::parse(json.into()).expect("valid"))))
 }
 
 pub fn message(u: &mut Unstructured<'_>) -> Result<Message> {
@@ -101,7 +99,7 @@ pub fn message(u: &mut Unstructured<'_>) -> Result<Message> {
 }
 
 /// Returns what is written in one go: single messages, and runs.
-pub fn batches(u: &mut Unstructured<'_>) -> Result<Vec<Messages>> {
+pub fn batches(u: &mut Unstructured<'_>) -> Result<Few<Messages>> {
     let mut written = Vec::new();
     for _ in 0..u.int_in_range(1..=9)? {
         push_item(&mut written, &payload(u)?, None);

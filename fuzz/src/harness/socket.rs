@@ -48,7 +48,7 @@ pub fn acks(data: &[u8]) {
     }
     let control = |payload| Message {
         subject: Subject::parse("s.server.id.sock").expect("valid"),
-        headers: Headers { command: Some(SocketCommand::Socket), ..Headers::default() },
+        headers: Headers::default().with_command(Some(SocketCommand::Socket)),
         payload,
     };
     let ahead = Headers { seq: Some(3), ..Headers::default() };

@@ -7,7 +7,7 @@ fn publish(stage: &mut Stage, token: u32, ttl: u64, wait_for_interest: bool) {
     let subject = Subject::parse("ticker").expect("valid");
     let json = Json::parse(r#"{"a":1}"#.into()).ok();
     let message =
-        Message { subject, payload: Payload::msgpack("hi"), headers: Headers { json, ..Headers::default() } };
+        Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default().with_json(json) };
     let (kind, timeout) = (RequestKind::Publish, Duration::from_secs(10));
     let ttl = Some(Duration::from_millis(ttl));
     stage.client.request(stage.now, Some(token), Request { kind, message, timeout, wait_for_interest, ttl });

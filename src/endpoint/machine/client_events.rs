@@ -182,9 +182,9 @@ impl Endpoint {
             && headers.command.is_none()
             && headers.reply.is_none()
             && let Some(socket) = self.socket_of(token, &message.subject)
+            && self.table.try_accept_one(now, socket, &mut message)
         {
-            let Some(given_back) = self.table.try_accept_one(now, socket, message) else { return };
-            message = given_back;
+            return;
         }
         match token {
             Token::Subscription(subscription) => self.deliver(now, subscription, 1, timed(now, message)),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::table::ListenerEntry;
 use super::super::{Command, Event, ListenerEvent, TicketEvent, Token};
 use super::{Endpoint, MAX_LINK_CLOSE, MIN_LINK_CLOSE};
-use crate::base::{Code, Failure, Handle};
+use crate::base::{Code, Failure, Few, Handle};
 use crate::client::{ClientError, SubscriptionKind};
 use crate::socket::{
     AskTerms, ClientSocket, CloseReason, Data, Leaving, Listener, SocketConfig, SocketEnd, SocketEvent,
@@ -201,12 +201,12 @@ impl Endpoint {
         }
     }
 
-    fn publish_many(&mut self, subject: &Subject, batches: Vec<Messages>) {
+    fn publish_many(&mut self, subject: &Subject, batches: Few<Messages>) {
         for batch in batches {
             let subject = subject.clone();
             match batch {
                 Messages::One(Item { payload, json }) => {
-                    let headers = Headers { json, ..Headers::default() };
+                    let headers = Headers::default().with_json(json);
                     self.client.publish_or_keep(Message { subject, payload, headers });
                 }
                 Messages::Packed(packed) => {

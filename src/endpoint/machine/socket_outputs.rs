@@ -24,8 +24,8 @@ impl Endpoint {
             while let Some(output) = outputs.pop_front() {
                 self.carry_output(now, handle, output);
             }
-            match self.table.finish_drain(handle, &mut outputs, rests) {
-                Drained::Again => {}
+            match self.table.finish_drain(handle, outputs, rests) {
+                Drained::Again(more) => outputs = more,
                 Drained::Done => return,
                 Drained::Closed => return self.remove_socket(now, handle),
             }

@@ -280,13 +280,13 @@ impl Channel {
     }
 
     /// The answer of a peer of Conat: as the stream would have brought it.
-    pub(in crate::socket) fn handle_answer(&mut self, key: u64, answer: Message) {
+    pub(in crate::socket) fn handle_answer(&mut self, key: u64, mut answer: Message) {
         let Some(requests) = &mut self.requests else { return };
         // The fabric watches the limits of one that wants many.
         let is_many = requests.is_many(key);
         if is_many || requests.settle(key) == Settled::Open {
             let payload = Answer { key, payload: answer.payload }.encode(is_many);
-            self.emit(SocketEvent::Data(Messages::one(payload, answer.headers.json)));
+            self.emit(SocketEvent::Data(Messages::one(payload, answer.headers.take_json())));
         }
     }
 

@@ -83,19 +83,19 @@ impl Channel {
         }
     }
 
-    /// A message of the stream, if it is exactly what is next; if not, it is given back.
+    /// Takes a message of the stream, if it is exactly what is next. Returns whether.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
-        message: Message,
-    ) -> Result<Option<Message>, PeerMisbehaved> {
+        message: &mut Message,
+    ) -> Result<bool, PeerMisbehaved> {
         if self.unwelcome.is_some() {
-            return Ok(Some(message));
+            return Ok(false);
         }
-        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(Some(message)) };
-        let given_back = stream.try_accept_one(now, message, &mut around)?;
-        self.bound.is_peer_heard |= given_back.is_none();
-        Ok(given_back)
+        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(false) };
+        let is_taken = stream.try_accept_one(now, message, &mut around)?;
+        self.bound.is_peer_heard |= is_taken;
+        Ok(is_taken)
     }
 
     /// The status that came with a `connect`, or with its answer.
@@ -139,13 +139,9 @@ impl Channel {
         let greeting = Greeting { epoch: self.config.epoch, stream: stream_offer, ..Greeting::default() };
         let status = resumes.then(|| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
-        let headers = Headers {
-            command: Some(SocketCommand::Connected),
-            attempt,
-            seq,
-            json: Some(Json::of(&greeting)),
-            ..Headers::default()
-        };
+        let headers = Headers { attempt, seq, ..Headers::default() }
+            .with_command(Some(SocketCommand::Connected))
+            .with_json(Some(Json::of(&greeting)));
         self.outputs.push_back(Output::Publish(Message { subject: client.clone(), payload, headers }));
     }
 }

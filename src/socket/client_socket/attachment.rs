@@ -208,7 +208,8 @@ impl ClientSocket {
         let status = self.channel.stream().map(|stream| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
         let command = Some(SocketCommand::Connect);
-        let headers = Headers { command, attempt, seq, json: Some(json), ..Headers::default() };
+        let headers =
+            Headers { attempt, seq, ..Headers::default() }.with_command(command).with_json(Some(json));
         Message { subject: server, payload, headers }
     }
 

@@ -126,7 +126,7 @@ impl ClientSocket {
 
     /// A frame of another incarnation, or of its server. Of the two the newer one goes on.
     fn handle_foreign(&mut self, now: Instant, tag: Option<u64>, json: Option<Json>) {
-        let headers = Headers { json, ..Headers::default() };
+        let headers = Headers::default().with_json(json);
         match (self.epoch(), control::epoch(&headers), control::server(&headers)) {
             (Some(own), Some(other), _) if own < other && self.phase != Phase::AwaitingClosed => {
                 self.close(CloseReason::Superseded);
@@ -135,7 +135,7 @@ impl ClientSocket {
                 let subject = format!("{}.server.{server}.{}", self.subject(), self.id());
                 let Ok(subject) = Subject::parse(&subject) else { return };
                 let headers = control::with_tag(control::superseded(None), tag);
-                let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+                let headers = headers.with_command(Some(SocketCommand::Close));
                 let message = Message { subject, payload: Payload::NIL, headers };
                 self.channel.outputs.push_back(Output::Publish(message));
             }

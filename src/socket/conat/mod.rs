@@ -140,7 +140,7 @@ impl Conat {
         if let Some(requests) = around.requests {
             requests.clear_deadline(key);
         }
-        let message = Message { subject, payload, headers: Headers { json, ..Headers::default() } };
+        let message = Message { subject, payload, headers: Headers::default().with_json(json) };
         let timeout = deadline.saturating_duration_since(now);
         around.outputs.push_back(Output::Ask { key, message, timeout, terms });
     }
@@ -310,14 +310,15 @@ impl Conat {
             (Some(_), _) => {}
             (None, Some(_)) => around.take_request(now, message),
             (None, None) => {
-                let Message { payload, headers, .. } = message;
+                let Message { payload, mut headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
                 if !payload.encoding.is_data() {
                     return Err(PeerMisbehaved::BadItem { encoding: payload.encoding.0 });
                 }
                 PeerMisbehaved::check_size(self.config.max_message_bytes, &payload, headers.json.as_ref())?;
                 self.receiver.force_small_window(around.faults.should_inject(FaultPoint::TinyWindow));
-                self.receiver.handle_data(now, Data::new(seq, Item { payload, json: headers.json }))?;
+                self.receiver
+                    .handle_data(now, Data::new(seq, Item { payload, json: headers.take_json() }))?;
             }
         }
         Ok(())
@@ -440,7 +441,7 @@ impl Conat {
             let (subject, attempt) = (peer.clone(), around.epoch);
             around.outputs.push_back(match batch {
                 Messages::One(Item { payload, json }) => {
-                    let headers = Headers { seq: Some(seq), attempt, json, ..Headers::default() };
+                    let headers = Headers { seq: Some(seq), attempt, ..Headers::default() }.with_json(json);
                     let message = Message { subject, payload, headers };
                     if is_repeated { replies::again(message, 1) } else { Output::Publish(message) }
                 }
@@ -475,7 +476,7 @@ impl Conat {
         around: &mut Surroundings<'_>,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
-        let headers = Headers { command: Some(command), attempt: around.epoch, ..Headers::default() };
+        let headers = Headers { attempt: around.epoch, ..Headers::default() }.with_command(Some(command));
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind, number: self.number };
         let message = Message { subject, payload, headers };

@@ -70,7 +70,7 @@ pub(super) fn respond(around: &mut Surroundings<'_>, message: &Message, payload:
 
 fn respond_nodata(around: &mut Surroundings<'_>, message: &Message) {
     let json = Json::from_value(&serde_json::json!({ "error": "nodata" }));
-    around.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
+    around.respond_with(message, Payload::NIL, Headers::default().with_json(Some(json)));
 }
 
 /// How long the broker's word on what went again is waited for.

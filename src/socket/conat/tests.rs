@@ -32,7 +32,7 @@ fn a_peer_that_says_again_and_again_that_it_was_away_is_answered_with_everything
     let was_away = Message {
         subject: Subject::parse("s.server.x.id").expect("valid"),
         payload: control::Control::Ack { upto: 1, resumed: true }.encode(),
-        headers: Headers { command: Some(SocketCommand::Socket), ..Headers::default() },
+        headers: Headers::default().with_command(Some(SocketCommand::Socket)),
     };
     socket.handle_message(start, was_away.clone());
     assert_eq!(sent(&mut socket), [3], "the last one goes again");
@@ -71,7 +71,7 @@ fn a_peer_that_floods_its_socket_gets_so_many_answers_and_the_application_so_man
     let asked = |command, payload| Message {
         subject: Subject::parse("s.server.x.id").expect("valid"),
         payload,
-        headers: Headers { command, reply: reply.clone(), ..Headers::default() },
+        headers: Headers::default().with_command(command).with_reply(reply.clone()),
     };
     let request = asked(None, Payload::NIL);
     let mut socket = server_with(now, 0);

@@ -8,12 +8,9 @@ fn connect(attempt: u64, resume: Option<bool>) -> Message {
 fn connect_of(epoch: Option<u64>, attempt: u64, resume: Option<bool>) -> Message {
     let json = serde_json::json!({ "id": "sock", (control::RESUME): resume });
     let json = control::with_epoch(json, epoch);
-    let headers = Headers {
-        command: Some(SocketCommand::Connect),
-        attempt: Some(attempt),
-        json: Some(Json::from_value(&json)),
-        ..Headers::default()
-    };
+    let headers = Headers { attempt: Some(attempt), ..Headers::default() }
+        .with_command(Some(SocketCommand::Connect))
+        .with_json(Some(Json::from_value(&json)));
     Message { subject: Subject::parse("s.server.srv.sock").expect("valid"), payload: Payload::NIL, headers }
 }
 
@@ -91,7 +88,7 @@ fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first(
 
 fn question(user: u64) -> Message {
     let subject = Subject::parse("s.server.status").expect("valid");
-    let mut headers = Headers { reply: Subject::parse("_INBOX.a").ok(), ..Headers::default() };
+    let mut headers = Headers::default().with_reply(Subject::parse("_INBOX.a").ok());
     headers.stamp_origin(Some(OriginStamp { number: user, user: None, network: None }));
     Message { subject, payload: Payload::NIL, headers }
 }
@@ -198,7 +195,7 @@ fn strangers_are_answered_so_often_and_not_more() {
             let headers = Headers { seq: Some(1), ..Headers::default() };
             listener.handle_message(now, Message { subject, payload: Payload::NIL, headers });
             let subject = Subject::parse("s.server.status").expect("valid");
-            let headers = Headers { reply: Subject::parse("_INBOX.a").ok(), ..Headers::default() };
+            let headers = Headers::default().with_reply(Subject::parse("_INBOX.a").ok());
             listener.handle_status(now, &Message { subject, payload: Payload::NIL, headers });
         }
         let outputs: Vec<_> = std::iter::from_fn(|| listener.poll_output()).collect();
@@ -264,7 +261,7 @@ fn who_comes_back_as_another_user_is_refused_and_one_whom_nobody_knows_must_prov
                 ListenerAction::Socket(7, _) => "taken",
                 ListenerAction::Done => match std::iter::from_fn(|| listener.poll_output()).last() {
                     Some(Output::Publish(message)) => {
-                        let said = message.headers.json.map(|json| json.to_value()["code"].clone());
+                        let said = message.headers.json.as_ref().map(|json| json.to_value()["code"].clone());
                         assert_eq!(said, Some("403".into()));
                         "refused"
                     }

@@ -19,7 +19,7 @@ impl Stream {
         message: Message,
         around: &mut Surroundings<'_>,
     ) -> Result<Received, PeerMisbehaved> {
-        let Message { payload, headers, .. } = message;
+        let Message { payload, mut headers, .. } = message;
         if headers.attempt != Some(self.tags.own) {
             self.foreign += 1;
             return Ok(Received::Foreign);
@@ -42,7 +42,7 @@ impl Stream {
                 PeerMisbehaved::check_size(self.max_message, &payload, headers.json.as_ref())?;
                 self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
                 let is_timed = payload.encoding.is_timed();
-                self.receiver.handle_item(seq, Item { payload, json: headers.json })?;
+                self.receiver.handle_item(seq, Item { payload, json: headers.take_json() })?;
                 if is_timed {
                     self.receiver.note_arrival(now, seq);
                 }
@@ -52,27 +52,29 @@ impl Stream {
         Ok(Received::Done)
     }
 
-    /// One message that came to us, if it is just what is next. If not, it is given back.
+    /// Takes one message that came to us, if it is just what is next. Returns whether: if not, it is as it
+    /// was.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
-        message: Message,
+        message: &mut Message,
         around: &mut Surroundings<'_>,
-    ) -> Result<Option<Message>, PeerMisbehaved> {
-        let Message { payload, headers, .. } = &message;
+    ) -> Result<bool, PeerMisbehaved> {
+        let Message { payload, headers, .. } = &*message;
         let Some(seq) = headers.seq.filter(|_| headers.attempt == Some(self.tags.own)) else {
-            return Ok(Some(message));
+            return Ok(false);
         };
         self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
         let bytes = payload.raw.len() + headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
         let fits = bytes <= self.max_message;
         let Some(class) = fits.then(|| self.receiver.try_accept_one(seq, payload, bytes)).flatten() else {
-            return Ok(Some(message));
+            return Ok(false);
         };
         self.handle_sign_of_life(now);
-        let item = Item { payload: message.payload, json: message.headers.json };
+        let payload = std::mem::replace(&mut message.payload, Payload::NIL);
+        let item = Item { payload, json: message.headers.take_json() };
         self.give_one(class, item, around)?;
-        Ok(None)
+        Ok(true)
     }
 
     fn give_one(

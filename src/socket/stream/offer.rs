@@ -124,7 +124,7 @@ mod tests {
 
     fn headers(stream: &Value) -> Headers {
         let json = Json::from_value(&serde_json::json!({ "id": "x", "stream": stream }));
-        Headers { json: Some(json), ..Headers::default() }
+        Headers::default().with_json(Some(json))
     }
 
     #[test]

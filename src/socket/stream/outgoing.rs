@@ -205,7 +205,8 @@ impl Stream {
                 let asks = first < fresh && item.bytes() >= ASKED_BYTES;
                 let Item { payload, json } = item;
                 let headers =
-                    Headers { seq: Some(first), attempt: Some(self.tags.peer), json, ..Headers::default() };
+                    Headers { seq: Some(first), attempt: Some(self.tags.peer), ..Headers::default() }
+                        .with_json(json);
                 let message = Message { subject, payload, headers };
                 if asks {
                     let tag = Tag { kind: TagKind::Resent, number: 0 };

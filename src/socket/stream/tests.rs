@@ -110,14 +110,14 @@ impl Pair {
         let other = 1 - end;
         for output in std::mem::take(&mut self.outputs[end]) {
             match output {
-                Output::Publish(message) | Output::Probe { message, .. } => {
+                Output::Publish(mut message) | Output::Probe { mut message, .. } => {
                     self.frames[end] += 1;
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
                     let around = &mut around.with(&mut self.outputs[other]);
-                    match self.ends[other].try_accept_one(self.now, message, around) {
-                        Ok(None) => {}
+                    match self.ends[other].try_accept_one(self.now, &mut message, around) {
+                        Ok(true) => {}
                         Err(error) => panic!("{error}"),
-                        Ok(Some(message)) => {
+                        Ok(false) => {
                             let received = self.ends[other].handle_message(self.now, message, around);
                             assert_eq!(received, Ok(Received::Done));
                         }

@@ -67,7 +67,7 @@ pub fn join(headers: &Headers) -> Option<Json> {
 /// Headers that an application gave, with the reserved ones where they belong.
 pub fn split_json(json: Json) -> Headers {
     let split = serde_json::from_str(json.as_str()).ok().and_then(|raw| split(raw).ok());
-    split.unwrap_or_else(|| Headers { json: Some(json), ..Headers::default() })
+    split.unwrap_or_else(|| Headers::default().with_json(Some(json)))
 }
 
 /// Reads the headers of a packet with these attachments.
@@ -81,12 +81,12 @@ pub(super) fn split_headers(raw: &RawValue, attachments: &[Bytes]) -> Result<Hea
 
 fn split(raw: &RawValue) -> Result<Headers, DecodeError> {
     if !raw.get().starts_with('{') || !may_contain(raw.get(), PREFIX) {
-        return Ok(Headers { json: Some(Json::from_raw(raw)), ..Headers::default() });
+        return Ok(Headers::default().with_json(Some(Json::from_raw(raw))));
     }
     let mut parts = Split::default();
     json::members(raw.get()).for_each(|(key, value)| parts.handle_field(key, value));
-    let Split { mut headers, rest, found } = parts;
-    headers.json = match rest {
+    let Split { headers, rest, found } = parts;
+    let json = match rest {
         Some(mut rest) => {
             rest.push('}');
             Some(Json::parse(rest.into()).map_err(|_| MALFORMED)?)
@@ -95,7 +95,7 @@ fn split(raw: &RawValue) -> Result<Headers, DecodeError> {
         None if !found => Some(Json::from_raw(raw)),
         None => None,
     };
-    Ok(headers)
+    Ok(headers.with_json(json))
 }
 
 #[derive(Default)]
@@ -126,7 +126,9 @@ impl Split {
         if is_taken {
             return;
         }
-        headers.malformed |= matches!(&*key, REPLY | COMMAND | SEQ | ATTEMPT);
+        if matches!(&*key, REPLY | COMMAND | SEQ | ATTEMPT) {
+            headers.malformed = true;
+        }
         let rest = self.rest.get_or_insert_default();
         rest.push(if rest.is_empty() { '{' } else { ',' });
         rest.push_str(raw_key.raw());
@@ -231,7 +233,7 @@ mod tests {
     fn reserved_headers_win_over_the_applications() {
         let json = |text: &str| Some(Json::parse(text.to_owned().into()).expect(text));
         let mut headers =
-            Headers { seq: Some(7), json: json(r#"{"CN-SocketSeq":1,"a":2}"#), ..Headers::default() };
+            Headers { seq: Some(7), ..Headers::default() }.with_json(json(r#"{"CN-SocketSeq":1,"a":2}"#));
         assert_eq!(joined(&headers), r#"{"a":2,"CN-SocketSeq":7}"#);
         headers.json = json(" [1] ");
         assert_eq!(joined(&headers), r#"{"CN-SocketSeq":7}"#);

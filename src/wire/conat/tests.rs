@@ -76,7 +76,7 @@ fn sample() -> Publication {
         bundled: 0,
         bundled_bytes: 0,
         payload: Payload::msgpack("hi"),
-        headers: Headers { json: Some(json(r#"{"my":"header"}"#)), ..Headers::default() },
+        headers: Headers::default().with_json(Some(json(r#"{"my":"header"}"#))),
     }
 }
 
@@ -372,10 +372,8 @@ fn strange_packets_of_a_server_do_not_cut_off_the_client() {
 fn headers_at_the_bounds_pass_both_ways_and_beyond_them_nothing_is_sent() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let long = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-    let with = |text: &str| Publication {
-        headers: Headers { json: Some(json(text)), ..Headers::default() },
-        ..sample()
-    };
+    let with =
+        |text: &str| Publication { headers: Headers::default().with_json(Some(json(text))), ..sample() };
     for text in [deep(MAX_HEADERS_DEPTH), long(MAX_HEADERS_BYTES)] {
         let (mut client, mut server) = codecs();
         let publication = with(&text);

@@ -103,6 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number of seven bits a byte, the lowest first.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
         if let Some(first) = self.rest.first_chunk().copied().map(u64::from_le_bytes)
             && !first & CONTINUES != 0

@@ -8,12 +8,16 @@ use crate::wire::message::{Headers, Json, SocketCommand};
 
 /// Returns whether there is anything to write.
 pub(super) fn are_needed(headers: &Headers) -> bool {
-    headers.malformed || !headers.is_empty()
+    !headers.is_empty()
 }
 
 /// Appends `headers`, or leaves them in `head`, which they stand behind.
 pub(super) fn push_headers(out: &mut BytesMut, head: &mut Head, headers: &Headers) {
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    if headers.has_numbers_only() {
+        head.push(flag(headers.seq.is_some(), SEQ) | flag(headers.attempt.is_some(), ATTEMPT));
+        return push_numbers(head, headers);
+    }
     head.push(
         flag(headers.reply.is_some(), REPLY)
             | flag(headers.command.is_some(), COMMAND)
@@ -38,18 +42,23 @@ pub(super) fn push_headers(out: &mut BytesMut, head: &mut Head, headers: &Header
             }
         }
     }
-    if let Some(seq) = headers.seq {
-        head.push_varint(seq);
-    }
-    if let Some(attempt) = headers.attempt {
-        head.push_varint(attempt);
-    }
+    push_numbers(head, headers);
     if let Some(json) = &headers.json {
         head.flush(out);
         let bytes = json.as_bytes();
         // A frame of 4 GiB is refused when it is finished.
         out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         out.put_slice(bytes);
+    }
+}
+
+#[inline(always)]
+fn push_numbers(head: &mut Head, headers: &Headers) {
+    if let Some(seq) = headers.seq {
+        head.push_varint(seq);
+    }
+    if let Some(attempt) = headers.attempt {
+        head.push_varint(attempt);
     }
 }
 
@@ -60,32 +69,47 @@ pub(super) fn read_headers(reader: &mut Reader<'_>) -> Result<Headers, DecodeErr
         return Err(DecodeError("unknown flags of headers"));
     }
     let has = |flag: u8| flags & flag != 0;
-    let mut headers = Headers { malformed: has(MALFORMED), ..Headers::default() };
+    let mut headers = Headers::default();
+    if flags & !(SEQ | ATTEMPT) == 0 {
+        if !read_numbers(reader, flags, &mut headers)? {
+            headers.malformed = true;
+        }
+        return Ok(headers);
+    }
+    let (mut command, mut malformed) = (None, has(MALFORMED));
     if has(REPLY) {
         headers.reply = Subject::parse(reader.name()?).ok();
-        headers.malformed |= headers.reply.is_none();
+        malformed |= headers.reply.is_none();
     }
     if has(COMMAND) {
-        headers.command = Some(match reader.u8()? {
+        command = Some(match reader.u8()? {
             0 => SocketCommand::from_name(reader.text()?),
             index => {
                 COMMANDS.get(usize::from(index) - 1).cloned().ok_or(DecodeError("unknown command byte"))?
             }
         });
     }
-    if has(SEQ) {
-        headers.seq = Some(reader.varint()?).filter(is_count);
-        headers.malformed |= headers.seq.is_none();
-    }
-    if has(ATTEMPT) {
-        headers.attempt = Some(reader.varint()?).filter(is_count);
-        headers.malformed |= headers.attempt.is_none();
-    }
+    malformed |= !read_numbers(reader, flags, &mut headers)?;
     if has(JSON) {
         let text = Bytes::copy_from_slice(reader.long()?);
         headers.json = Some(Json::parse(text).map_err(|_| DecodeError("headers are not json"))?);
     }
-    Ok(headers)
+    Ok(headers.with_command(command).with_malformed(malformed))
+}
+
+/// Reads the numbers that `flags` announce. Returns whether they are well-formed.
+#[inline(always)]
+fn read_numbers(reader: &mut Reader<'_>, flags: u8, headers: &mut Headers) -> Result<bool, DecodeError> {
+    let mut well_formed = true;
+    if flags & SEQ != 0 {
+        headers.seq = Some(reader.varint()?).filter(is_count);
+        well_formed &= headers.seq.is_some();
+    }
+    if flags & ATTEMPT != 0 {
+        headers.attempt = Some(reader.varint()?).filter(is_count);
+        well_formed &= headers.attempt.is_some();
+    }
+    Ok(well_formed)
 }
 
 /// Returns whether the number is 1, 2, 3 … up to where JavaScript's numbers have gaps.

@@ -136,7 +136,7 @@ fn reserved_headers_with_values_they_must_not_have_are_malformed() {
         let frame = framed(1, &[b"\x12\x05\x01\x00a", headers, b"\x00hi"].concat());
         let (ops, _) = decoded(&mut server, &frame).expect("well formed");
         let ClientOp::Publish { publication, .. } = &ops[0] else { panic!("{ops:?}") };
-        let expected = Headers { malformed: true, ..Headers::default() };
+        let expected = Headers::default().with_malformed(true);
         assert_eq!(publication.headers, expected, "{headers:?}");
     }
 }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::packed::{Item, PackedBuilder, PackedMessages, is_small};
-use super::{Headers, Message, MessageId, Payload, Publication};
+use super::{FurtherHeaders, Headers, Message, MessageId, Payload, Publication};
 use crate::subject::Subject;
 
 /// Messages of one subject, oldest first: two and more.
@@ -27,9 +27,10 @@ impl Bundle {
     /// may have.
     pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
         let &Headers { seq: first, attempt, .. } = headers;
-        let Headers { reply, command, malformed, json, .. } = headers;
-        let is_plain = reply.is_none() && command.is_none() && json.is_none() && !malformed;
-        if count < 2 || !is_plain || first.is_some_and(|first| first.saturating_add(count) > 1 << 53) {
+        if count < 2
+            || !headers.has_numbers_only()
+            || first.is_some_and(|first| first.saturating_add(count) > 1 << 53)
+        {
             return None;
         }
         Some(Self { subject, first, attempt, packed: PackedMessages::parse(count, raw)? })
@@ -49,7 +50,7 @@ impl Bundle {
     /// Returns what was taken off its end as a message of its own.
     pub fn message_behind(&self, last: Item) -> Message {
         let seq = self.first.map(|first| first + u64::from(self.packed.count()) - 1);
-        let headers = Headers { seq, attempt: self.attempt, json: last.json, ..Headers::default() };
+        let headers = Headers { seq, attempt: self.attempt, ..Headers::default() }.with_json(last.json);
         Message { subject: self.subject.clone(), payload: last.payload, headers }
     }
 
@@ -57,7 +58,7 @@ impl Bundle {
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         self.packed.items().zip(0..).map(|(Item { payload, json }, index)| {
             let seq = self.first.map(|first| first + index);
-            let headers = Headers { seq, attempt: self.attempt, json, ..Headers::default() };
+            let headers = Headers { seq, attempt: self.attempt, ..Headers::default() }.with_json(json);
             Message { subject: self.subject.clone(), payload, headers }
         })
     }
@@ -133,19 +134,33 @@ pub struct BundleBuilder {
 impl BundleBuilder {
     /// Begins with two messages that [`can_be_bundled`], if they may follow each other within `limit` bytes.
     pub fn of_two(first: &Message, second: &Message, limit: usize) -> Option<Self> {
-        if first.subject != second.subject {
-            return None;
+        if first.subject == second.subject { Self::new(first).with(second, limit) } else { None }
+    }
+
+    /// Begins with what was to be published alone, which [`can_be_bundled`], and a message behind it.
+    pub fn behind(first: &Publication, second: &Message, limit: usize) -> Option<Self> {
+        let Publication { subject, payload, headers, .. } = first;
+        if *subject == second.subject {
+            Self::begin(subject, payload, headers).with(second, limit)
+        } else {
+            None
         }
-        let mut builder = Self::new(first);
-        builder.takes(second, limit).then(|| builder.push(second))?;
-        Some(builder)
     }
 
     /// Begins with a message that [`can_be_bundled`].
     pub fn new(message: &Message) -> Self {
-        let Headers { seq: first, attempt, .. } = message.headers;
-        let packed = PackedBuilder::new(&message.payload, message.headers.json.as_ref());
-        Self { subject: message.subject.clone(), first, attempt, packed }
+        Self::begin(&message.subject, &message.payload, &message.headers)
+    }
+
+    fn begin(subject: &Subject, payload: &Payload, headers: &Headers) -> Self {
+        let &Headers { seq: first, attempt, .. } = headers;
+        let packed = PackedBuilder::new(payload, headers.json.as_ref());
+        Self { subject: subject.clone(), first, attempt, packed }
+    }
+
+    fn with(mut self, message: &Message, limit: usize) -> Option<Self> {
+        self.takes(message, limit).then(|| self.push(message))?;
+        Some(self)
     }
 
     /// Returns whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
@@ -172,7 +187,8 @@ impl BundleBuilder {
 /// Returns whether a message may travel in a bundle: small, with no reserved header but its number and its
 /// incarnation, and with headers that every server takes.
 pub fn can_be_bundled(message: &Message) -> bool {
-    let Headers { reply, command, malformed, json, .. } = &message.headers;
+    let FurtherHeaders { command, malformed, json } = &*message.headers;
+    let reply = &message.headers.reply;
     let reserved = reply.is_some() || command.is_some() || *malformed;
     !reserved && is_small(&message.payload, json.as_ref())
 }
@@ -189,7 +205,7 @@ mod tests {
         Message {
             subject: Subject::parse("a.b").expect("valid"),
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() },
-            headers: Headers { seq, attempt: Some(7), json, ..Headers::default() },
+            headers: Headers { seq, attempt: Some(7), ..Headers::default() }.with_json(json),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The headers of a message: the reserved ones stand apart from the application's.
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::{Json, json};
@@ -8,26 +10,111 @@ use crate::subject::Subject;
 
 /// The headers of a message. The reserved ones stand apart from the application's, so that a link in memory
 /// and our own frames need no JSON for them; protocols that write them into one object join and split them.
+///
+/// What a request and a message in the middle of a socket have stands here; what few messages have is
+/// [`FurtherHeaders`], which is read and written as if it stood here, too, and takes no room where there is
+/// none of it: messages are moved from station to station.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Headers {
-    /// `CN-Reply`: where an answer goes.
-    pub reply: Option<Subject>,
-    /// `CN-SocketCmd`.
-    pub command: Option<SocketCommand>,
     /// `CN-SocketSeq`: 1, 2, 3 …
     pub seq: Option<u64>,
     /// `CN-SocketConnectAttempt`: 1, 2, 3 …
     pub attempt: Option<u64>,
+    /// `CN-Reply`: where an answer goes.
+    pub reply: Option<Subject>,
+    /// The others.
+    pub further: Further,
+}
+
+/// The headers that few messages have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FurtherHeaders {
+    /// `CN-SocketCmd`.
+    pub command: Option<SocketCommand>,
     /// A reserved header is there with a value that it must not have. It stays in `json`, as it came.
     pub malformed: bool,
     /// The application's headers: any JSON value, normally an object. `None` when there are none.
     pub json: Option<Json>,
 }
 
+/// [`FurtherHeaders`], if there are any.
+#[derive(Clone, Default)]
+pub struct Further(Option<Box<FurtherHeaders>>);
+
+impl Deref for Headers {
+    type Target = FurtherHeaders;
+
+    fn deref(&self) -> &FurtherHeaders {
+        self.further.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// To read, `Deref` does: this makes room.
+impl DerefMut for Headers {
+    fn deref_mut(&mut self) -> &mut FurtherHeaders {
+        self.further.0.get_or_insert_default()
+    }
+}
+
+impl fmt::Debug for Further {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_deref().unwrap_or(&NONE).fmt(f)
+    }
+}
+
+/// Room for none is none.
+impl PartialEq for Further {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_deref().unwrap_or(&NONE) == other.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+static NONE: FurtherHeaders = FurtherHeaders { command: None, malformed: false, json: None };
+
 impl Headers {
+    /// Returns these headers with that one in place of theirs.
+    pub fn with_reply(mut self, reply: Option<Subject>) -> Self {
+        self.reply = reply;
+        self
+    }
+
+    /// Returns these headers with that command in place of theirs.
+    pub fn with_command(mut self, command: Option<SocketCommand>) -> Self {
+        if command.is_some() || self.further.0.is_some() {
+            self.command = command;
+        }
+        self
+    }
+
+    /// Returns these headers, malformed or not.
+    pub fn with_malformed(mut self, malformed: bool) -> Self {
+        if malformed || self.further.0.is_some() {
+            self.malformed = malformed;
+        }
+        self
+    }
+
+    /// Returns these headers with those of the application in place of theirs.
+    pub fn with_json(mut self, json: Option<Json>) -> Self {
+        if json.is_some() || self.further.0.is_some() {
+            self.json = json;
+        }
+        self
+    }
+
+    /// Takes out the application's headers.
+    pub fn take_json(&mut self) -> Option<Json> {
+        self.further.0.as_mut().and_then(|further| further.json.take())
+    }
+
     /// Returns whether there are no headers at all.
     pub fn is_empty(&self) -> bool {
-        self.json.is_none() && !self.has_reserved()
+        self.seq.is_none() && self.attempt.is_none() && self.has_numbers_only()
+    }
+
+    /// Returns whether no header is set but its number and its incarnation, as in the middle of a socket.
+    pub fn has_numbers_only(&self) -> bool {
+        self.reply.is_none() && self.further.0.as_deref().is_none_or(|further| *further == NONE)
     }
 
     /// Returns those of what stands in the place of an answer that nobody will give. Whoever does not know
@@ -230,7 +317,7 @@ mod tests {
             Some("null"),
         ] {
             let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
-            let mut headers = Headers { json, ..Headers::default() };
+            let mut headers = Headers::default().with_json(json);
             headers.stamp_origin(Some(noted));
             assert_eq!(headers.origin().as_ref(), Some(&stamp), "{text:?}");
             let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
@@ -243,7 +330,7 @@ mod tests {
         let json = Json::parse(large.into()).ok();
         let nobody = Json::from_value(&serde_json::Value::Null);
         for (user, told) in [(&user, None), (&nobody, Some(nobody.clone()))] {
-            let mut headers = Headers { json: json.clone(), ..Headers::default() };
+            let mut headers = Headers::default().with_json(json.clone());
             headers.stamp_origin(Some(OriginStamp { user: Some(user), ..noted }));
             assert_eq!(
                 headers.origin(),
@@ -265,18 +352,18 @@ mod tests {
         ] {
             let user = Json::parse(text.into()).expect("json");
             let json = Json::parse(r#"{"id":"a"}"#.into()).ok();
-            let mut headers = Headers { json, ..Headers::default() };
+            let mut headers = Headers::default().with_json(json);
             headers.stamp_origin(Some(OriginStamp { number: 12, user: Some(&user), network: None }));
             let user = is_told.then_some(user);
             assert_eq!(headers.origin(), Some(Origin { number: 12, user, network: None }));
-            assert_eq!(headers.json.map(|json| json.to_value()["id"].clone()), Some("a".into()));
+            assert_eq!(headers.json.as_ref().map(|json| json.to_value()["id"].clone()), Some("a".into()));
         }
     }
 
     #[test]
     fn a_broker_that_knows_nothing_of_users_names_none() {
         let json = Json::parse(r#"{"CN-SocketOrigin":[7,"root"],"CN-SocketOrigin":12}"#.into()).ok();
-        let headers = Headers { json, ..Headers::default() };
+        let headers = Headers::default().with_json(json);
         assert_eq!(headers.origin(), Some(Origin { number: 12, user: None, network: None }));
     }
 }

@@ -21,7 +21,10 @@ mod upstream;
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
 pub use carrier::Carrier;
 pub use chunk::{Reassembly, chunk_id, split};
-pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, Origin, OriginStamp, SocketCommand};
+pub use headers::{
+    Further, FurtherHeaders, Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, Origin, OriginStamp,
+    SocketCommand,
+};
 pub use op::{
     AckId, Claim, ClientOp, ENDED_UNANSWERED, Info, LargeMessages, MessageId, OpError, Publication, Reply,
     ServerOp, SubscribeStatus, Subscription, SubscriptionClass, TOO_LARGE,

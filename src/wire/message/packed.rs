@@ -11,6 +11,7 @@ pub use classes::{ItemRef, Sizes};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Encoding, Json, Payload};
+use crate::base::Few;
 
 /// One message: what it carries, and the application's headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,14 +178,14 @@ impl Messages {
     }
 
     /// Returns what `raw`, messages to its end, is best sent as. `None`: it is no messages.
-    pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
+    pub fn split(raw: &Bytes) -> Option<Few<Self>> {
         let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, tally: Tally::default() };
         let mut rest = &raw[..];
         if !rest.is_empty() {
             // What is written alone is the only one mostly.
             let first = split_item(&mut rest)?;
             if rest.is_empty() {
-                return Some(vec![Self::One(first.checked(raw)?)]);
+                return Some(Few::One(Self::One(first.checked(raw)?)));
             }
             cut.put(0, raw.len() - rest.len(), &first)?;
         }
@@ -194,7 +195,7 @@ impl Messages {
             cut.put(start, raw.len() - rest.len(), &item)?;
         }
         cut.close(raw.len());
-        Some(cut.batches)
+        Some(cut.batches.into())
     }
 }
 

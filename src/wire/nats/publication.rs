@@ -127,7 +127,7 @@ impl Reader {
             Some("probe") => return Ok(Arrival::Probe),
             Some(_) => return Err(DecodeError("unknown form")),
         }
-        let headers = Headers { reply, json: block.json()?, ..Headers::default() };
+        let headers = Headers::default().with_reply(reply).with_json(block.json()?);
         let payload = content::payload(block.content_type.as_deref(), delivery.payload, shared);
         let message = Message { subject, payload, headers };
         Ok(Arrival::Publication(Publication::whole(self.single.clone(), message)))

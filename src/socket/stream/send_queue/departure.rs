@@ -173,6 +173,9 @@ impl SendQueue {
         self.next += u64::from(messages.count());
         for class in Class::ALL {
             let (count, bytes) = (sizes.count(class), sizes.bytes(class));
+            if count == 0 {
+                continue;
+            }
             self.waiting_sizes.counts[class as usize] -= u64::from(count);
             self.waiting_sizes.bytes[class as usize] -= bytes;
             self.sent[class as usize] += u64::from(count);

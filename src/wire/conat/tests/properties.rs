@@ -38,11 +38,7 @@ prop_compose! {
         attempt in prop::option::of(1..1000_u64),
         value in prop::option::of(any_json()),
     ) -> Headers {
-        let mut headers = Headers {
-            reply: reply.map(|text| Subject::parse(&text).expect("valid")),
-            command: command.map(|text| SocketCommand::from_name(&text)),
-            seq, attempt, malformed: false, json: None,
-        };
+        let mut headers = Headers { seq, attempt, ..Headers::default() }.with_reply(reply.map(|text| Subject::parse(&text).expect("valid"))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(false).with_json(None);
         // With reserved headers beside them, only objects that are not empty survive.
         let fits = |value: &serde_json::Value| {
             !headers.has_reserved() || value.as_object().is_some_and(|fields| !fields.is_empty())

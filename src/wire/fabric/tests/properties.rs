@@ -30,12 +30,7 @@ prop_compose! {
             Just(r#"{"CN-Reply":5,"ü":[" "]}"#.to_owned()),
         ]),
     ) -> Headers {
-        Headers {
-            reply: reply.map(|text| subject(&text)),
-            command: command.map(|text| SocketCommand::from_name(&text)),
-            seq, attempt, malformed,
-            json: json.map(|text| Json::parse(text.into()).expect("valid")),
-        }
+        Headers { seq, attempt, ..Headers::default() }.with_reply(reply.map(|text| subject(&text))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
     }
 }
 
@@ -71,11 +66,8 @@ fn bundle(text: &str, encoding: u8, raw: &[u8], headers: &Headers, more: &[Vec<u
         .map(|(index, raw)| Message {
             subject: subject.clone(),
             payload: Payload { encoding: Encoding(encoding), raw: raw.to_vec().into() },
-            headers: Headers {
-                seq: headers.attempt.map(|first| first + index),
-                json: headers.json.clone().filter(|_| index % 2 == 0),
-                ..Headers::default()
-            },
+            headers: Headers { seq: headers.attempt.map(|first| first + index), ..Headers::default() }
+                .with_json(headers.json.clone().filter(|_| index % 2 == 0)),
         })
         .collect();
     let mut builder = BundleBuilder::of_two(&messages[0], &messages[1], usize::MAX)?;

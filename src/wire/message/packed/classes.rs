@@ -37,18 +37,21 @@ pub struct Sizes {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     counts: [u32; 4],
-    bytes: [usize; 4],
+    bytes: [u32; 4],
     /// Of these, the bytes of headers.
-    headers: usize,
+    headers: u32,
 }
 
 impl Tally {
     /// Adds a message.
     #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn add(&mut self, encoding: Encoding, payload: usize, headers: usize) {
+        // What is packed has at most 64 KiB.
+        let (payload, headers) = (payload as u32, headers as u32);
         let at = usize::from(PLACES[usize::from(encoding.0)] & 3);
         self.counts[at] += 1;
-        self.bytes[at] = self.bytes[at].wrapping_add(payload + headers);
+        self.bytes[at] = self.bytes[at].wrapping_add(payload.wrapping_add(headers));
         self.headers = self.headers.wrapping_add(headers);
     }
 
@@ -67,12 +70,12 @@ impl Tally {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.iter().sum()
+        self.bytes.iter().sum::<u32>() as usize
     }
 
     /// The bytes of payloads alone.
     pub(super) fn payload_bytes(&self) -> usize {
-        self.bytes().wrapping_sub(self.headers)
+        self.bytes().wrapping_sub(self.headers as usize)
     }
 }
 
@@ -196,7 +199,7 @@ impl PackedMessages {
     /// Returns what they take of each window; `None` if one of them has no class.
     pub fn sizes(&self) -> Option<Sizes> {
         let Tally { counts: [data, requests, answers, none], bytes, .. } = self.tally;
-        let bytes = [bytes[0], bytes[1], bytes[2]];
+        let bytes = [bytes[0] as usize, bytes[1] as usize, bytes[2] as usize];
         (none == 0).then_some(Sizes { counts: [data, requests, answers], bytes })
     }
 }

@@ -33,7 +33,7 @@ fn what_was_written_is_cut_within_the_bounds_of_a_run() {
         sizes(&cut(&[small.clone(), small.clone(), big.clone(), big, small.clone(), small])),
         [2, 1, 1, 2]
     );
-    assert_eq!(Messages::split(&Bytes::new()), Some(Vec::new()));
+    assert_eq!(Messages::split(&Bytes::new()), Some(Vec::new().into()));
 }
 
 #[test]
@@ -62,7 +62,7 @@ proptest! {
             (payload.encoding.0, payload.raw.to_vec(), json.as_ref().map(|json| json.as_str().to_owned()))
         }).collect();
         prop_assert_eq!(shown, items);
-        for batch in &batches {
+        for batch in batches.iter() {
             prop_assert_eq!(batch.bytes(), batch.items().map(|item| item.bytes()).sum::<usize>());
             prop_assert_eq!(batch.count() as usize, batch.items().count());
             if let Messages::Packed(packed) = batch {

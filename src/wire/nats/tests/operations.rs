@@ -75,7 +75,7 @@ fn a_request_is_acknowledged_only_if_nobody_got_it() {
     let mut model = joined("2.15.1");
     model.others.push(Pattern::parse("heard").expect("valid"));
     let request = |id, to: &str| {
-        let headers = Headers { reply: Some(subject(&format!("_INBOX.me.{id}"))), ..Headers::default() };
+        let headers = Headers::default().with_reply(Some(subject(&format!("_INBOX.me.{id}"))));
         ClientOp::Request { ack: AckId(id), publication: Publication { headers, ..publication(to, "x") } }
     };
     model.say(request(1, "heard"));
@@ -258,7 +258,7 @@ fn nothing_is_sent_that_the_server_closes_over() {
     let large = publication("a", vec![0; 1024 * 1024]);
     model.say(ClientOp::Publish { ack: Some(AckId(3)), publication: large });
     let json = Json::from_value(&serde_json::json!({ "x": "\u{1f9f5}".repeat(50_000) }));
-    let headers = Headers { json: Some(json), ..Headers::default() };
+    let headers = Headers::default().with_json(Some(json));
     let heavy = Publication { headers, ..publication("a", "\u{1}") };
     model.say(ClientOp::Publish { ack: Some(AckId(4)), publication: heavy });
     let codes: Vec<_> = model
@@ -281,7 +281,7 @@ fn a_message_of_a_socket_may_have_long_headers() {
     model.say(subscribe(1, &["a"]));
     model.exchange();
     let json = Json::from_value(&serde_json::json!({ "x": "\u{e9}".repeat(300_000) }));
-    let headers = Headers { seq: Some(1), json: Some(json), ..Headers::default() };
+    let headers = Headers { seq: Some(1), ..Headers::default() }.with_json(Some(json));
     let publication = Publication { headers, ..publication("a", "\u{1}") };
     model.say(ClientOp::Publish { ack: None, publication: publication.clone() });
     let ops = model.exchange();
@@ -314,7 +314,11 @@ fn a_foreign_program_reads_values_and_sends_them() {
         .map(|op| match op {
             ServerOp::Deliver { publication: Publication { payload, headers, .. }, .. } => {
                 assert_eq!(headers.reply, None, "a count wants no answer");
-                (payload.encoding.0, payload.raw.to_vec(), headers.json.map(|json| json.as_str().to_owned()))
+                (
+                    payload.encoding.0,
+                    payload.raw.to_vec(),
+                    headers.json.as_ref().map(|json| json.as_str().to_owned()),
+                )
             }
             other => panic!("{other:?}"),
         })
@@ -335,7 +339,7 @@ fn what_goes_out_is_open_where_it_can_be() {
     let mut model = joined("2.15.1");
     let json =
         Json::from_value(&serde_json::json!({ "A": "1", "Nats-Trace-Dest": "x", "n": 5, "z": "a\r\nB: c" }));
-    let headers = Headers { json: Some(json), ..Headers::default() };
+    let headers = Headers::default().with_json(Some(json));
     model.say(ClientOp::Publish { ack: None, publication: publication("a", &b"\xc4\x02hi"[..]) });
     model.say(ClientOp::Publish {
         ack: None,
@@ -394,7 +398,7 @@ fn chunks_fit_into_what_a_server_takes_with_their_id_and_headers() {
         let [ServerOp::Info(info)] = &ops[..] else { panic!("{ops:?}") };
         let chunk = info.large.expect("it says how large messages travel").chunk;
         let json = Some(Json::from_value(&serde_json::json!({ "x": "y".repeat(200) })));
-        let headers = Headers { seq: Some(1), json, ..Headers::default() };
+        let headers = Headers { seq: Some(1), ..Headers::default() }.with_json(json);
         let id = "i".repeat(40).as_str().into();
         let publication = Publication { id, seq: 3, headers, ..publication("chat.client.a", vec![0; chunk]) };
         model.say(ClientOp::Publish { ack: None, publication });

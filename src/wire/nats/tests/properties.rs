@@ -28,13 +28,7 @@ prop_compose! {
             "\\{\"a\":[0-9],\"(Sv|Nats-X|content-type|:|é)\":\"x\"\\}",
         ]),
     ) -> Headers {
-        Headers {
-            reply: reply.map(|text| subject(&text)),
-            command: command.filter(|_| numbered).map(|text| SocketCommand::from_name(&text)),
-            seq: seq.filter(|_| numbered), attempt: attempt.filter(|_| numbered),
-            malformed,
-            json: json.map(|text| Json::parse(text.into()).expect("valid")),
-        }
+        Headers { seq: seq.filter(|_| numbered), attempt: attempt.filter(|_| numbered), ..Headers::default() }.with_reply(reply.map(|text| subject(&text))).with_command(command.filter(|_| numbered).map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
     }
 }
 
@@ -75,7 +69,7 @@ fn value(json: Option<&Json>) -> Option<serde_json::Value> {
 /// Everything that a receiver sees of it. Bytes may have been written as a shorter `bin`.
 fn seen(publication: &Publication) -> (String, u32, bool, u8, Vec<u8>, String, Option<serde_json::Value>) {
     let Publication { subject, seq, done, payload, headers, .. } = publication;
-    let rest = Headers { json: None, ..headers.clone() };
+    let rest = headers.clone().with_json(None);
     let raw = payload.raw.to_vec();
     (
         subject.to_string(),
