@@ -125,7 +125,7 @@ impl Headers {
             "code": Code::BrokenPipe.as_str(),
             ENDED_HEADER: true,
         });
-        Self { json: Some(Json::from_value(&json)), ..Self::default() }
+        Self::default().with_json(Some(Json::from_value(&json)))
     }
 
     /// Returns whether these are of that.
