@@ -7,7 +7,10 @@ import { Host } from './host.mjs'
 const require = createRequire(import.meta.url)
 const { connect, init } = require(fileURLToPath(new URL('../..', import.meta.url)))
 
-const tell = (what, more) => process.send?.({ what, at: Date.now(), ...more })
+const tell = (what, more) => {
+  // Who is about to end may be late for something and say so: to say it to nobody would be an error, told again and again.
+  if (process.connected) process.send({ what, at: Date.now(), ...more })
+}
 process.on('uncaughtException', error => tell('broken', { text: String(error.stack) }))
 process.on('unhandledRejection', error => tell('broken', { text: String(error?.stack ?? error) }))
 
