@@ -1,4 +1,5 @@
 // A member of a group that ends at one gateway, with a call in its hands that was made at another one: the caller is told.
+import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
 import { describeNats, NatsServer } from '../support/nats'
@@ -77,7 +78,7 @@ describeNats('a member that ends at a gateway', () => {
     ])('answers it when it %s', async (_how, comesTo) => {
       const { call, member, answer } = await asked(callersAt)
       proxy.retarget(gateways[comesTo]!.address()!.port)
-      const back = new Promise(resolve => member.once('connected', resolve))
+      const back = once(member, 'connected')
       await proxy.cut()
       await back
       await member.waitUntilReady()
