@@ -40,13 +40,13 @@ describeNats('a member that ends at a gateway', () => {
   async function asked(callersAt: number) {
     const [caller, member] = [await at(String(gateways[callersAt]!.address())), await at(proxy.address)]
     let answer: (text: string) => void = () => {}
-    const isThere = new Promise<void>(resolve => {
-      const wait = (): Promise<string> => {
-        resolve()
-        return new Promise(done => (answer = done))
-      }
-      void member.service('work', { wait })
-    })
+    let handleCall: () => void = () => {}
+    const isThere = new Promise<void>(resolve => (handleCall = resolve))
+    const wait = (): Promise<string> => {
+      handleCall()
+      return new Promise(done => (answer = done))
+    }
+    await member.service('work', { wait })
     const call = caller.call<Work>('work', { waitForInterest: true }).wait()
     call.catch(() => {})
     await isThere
