@@ -34,9 +34,9 @@ impl Farewell {
         self.at = now;
     }
 
-    /// Takes one. Returns whether there was one left.
-    fn take(&mut self) -> bool {
-        self.at += self.pause;
+    /// Takes one. Returns whether there was one left. The clock may have leapt: they do not leave in one go.
+    fn take(&mut self, now: Instant) -> bool {
+        self.at = now + self.pause;
         self.pause *= 2;
         match &mut self.left {
             Some(0) => return false,
@@ -70,7 +70,7 @@ impl ClientSocket {
     /// Says the close of an orderly end again, if that is due.
     pub(super) fn repeat_close(&mut self, now: Instant) {
         let Some(farewell) = self.farewell.as_mut().filter(|farewell| farewell.at <= now) else { return };
-        if !farewell.take() {
+        if !farewell.take(now) {
             // Nothing is missing here: it is the server that goes on waiting.
             return self.finish(CloseReason::Local);
         }
@@ -96,3 +96,22 @@ impl ClientSocket {
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// At once, after 1 s and after 3 s; 4 s later the server is given up.
 const AFTER_OUTAGE: u8 = 3;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closes_that_are_due_while_the_process_stood_still_leave_one_by_one() {
+        let start = Instant::now();
+        let mut farewell = Farewell::after_outage(start);
+        let mut now = start + Duration::from_secs(60);
+        let mut left = Vec::new();
+        while farewell.take(now) {
+            left.push((now - start).as_secs());
+            now = farewell.due_at().max(now);
+        }
+        assert_eq!(left, [60, 61, 63]);
+    }
+}
