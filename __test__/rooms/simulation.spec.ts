@@ -23,9 +23,11 @@ class Story {
   readonly broadcasts: Broadcasted[] = []
   readonly #failures: unknown[] = []
   readonly #options: Party['options']
-  /** Until when a server is disturbed. */
+  /** When a server has begun last. */
+  readonly #started = new Map<string, number>()
   /** How long a server may still be taken for alive when everybody is back, in ms. */
   #silence = 0
+  /** Until when a server is disturbed. */
   readonly #disturbed = new Map<string, number>()
 
   constructor(seed: number) {
@@ -57,6 +59,7 @@ class Story {
   }
 
   #start(id: string): void {
+    this.#started.set(id, this.world.now)
     const party = new Party(this.world, id, this.#options, this.broadcasts)
     this.parties.set(id, party)
     for (const room of ROOMS) if (this.world.chance.below(3) > 0) party.look(room)
@@ -138,8 +141,8 @@ class Story {
       [GONE, true],
     ] as const) {
       world.after(after + 1, undefined, () => {
-        // One that is back has a new link, which says who is in a moment later.
-        if (!isGone && this.parties.has(party.id)) return
+        // One that has come back has had a new link, which says who is in a moment later; or its own end does.
+        if (!isGone && (this.#started.get(party.id) ?? 0) >= killed) return
         for (const other of this.parties.values()) {
           if ([party.id, other.id].some(id => (this.#disturbed.get(id) ?? 0) > killed)) continue
           for (const room of other.watched.values()) {

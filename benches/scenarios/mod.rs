@@ -15,7 +15,7 @@ pub const PAYLOAD_BYTES: usize = 64;
 /// Makes the work of a scenario.
 type Scenario = (&'static str, fn() -> Work);
 
-const SCENARIOS: [Scenario; 16] = [
+const SCENARIOS: [Scenario; 17] = [
     ("fabric-wire", wires::fabric),
     ("conat-wire", wires::conat),
     ("match", routing::matches),
@@ -24,6 +24,7 @@ const SCENARIOS: [Scenario; 16] = [
     ("socket", sockets::socket),
     ("path-memory", path::memory),
     ("path-fabric-wire", path::fabric),
+    ("path-watched", path::watched),
     ("path-conat-wire", path::conat),
     ("path-without-stream", path::without_stream),
     ("path-echo-1", || path::echo(1)),

@@ -25,6 +25,17 @@ pub fn fabric() -> Work {
     work(|| Box::new(Fabric::new()))
 }
 
+/// Over our wire, through a broker with all that a monitor asks of it.
+pub fn watched() -> Work {
+    let config = BrokerConfig {
+        is_watched: true,
+        notes_subscriptions: true,
+        report_interval_ms: Some(5000),
+        ..BrokerConfig::default()
+    };
+    work_of(Path::through(config, || Box::new(Fabric::new()), SocketConfig::default()))
+}
+
 /// Over Conat's wire.
 pub fn conat() -> Work {
     work(|| Box::new(Conat::new()))
@@ -143,11 +154,15 @@ impl Path {
         Self::with(wire, SocketConfig::default())
     }
 
-    #[allow(clippy::disallowed_methods)]
     fn with(wire: fn() -> Box<dyn Wire>, sockets: SocketConfig) -> Self {
+        Self::through(BrokerConfig::default(), wire, sockets)
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn through(config: BrokerConfig, wire: fn() -> Box<dyn Wire>, sockets: SocketConfig) -> Self {
         // The only look at the clock; no work depends on it.
         let now = Instant::now();
-        let config = BrokerConfig { max_subscriptions_per_client: 1_000_000, ..BrokerConfig::default() };
+        let config = BrokerConfig { max_subscriptions_per_client: 1_000_000, ..config };
         let mut broker = Broker::new(config, Box::new(SeededEntropy::new(1)));
         let ends = [2, 3].map(|seed| {
             let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(seed)));
