@@ -460,7 +460,7 @@ export interface ConnectOptions {
   routeSubject?: (subject: string) => SubjectRoute | undefined
   /**
    * Who signs in, with `password`: as `Authorization: Basic`, or to NATS. Takes precedence over a name in `address`,
-   * as do the options below.
+   * as do the options below. The ids of this client's sockets begin with `<user>~`, unless `inboxPrefix` has another name.
    */
   user?: string | undefined
   /** The password of `user`. Never shown. */

@@ -11,7 +11,7 @@
  * The form of the file is in docs/guide/security.md.
  */
 
-import type { Visitor } from '../index'
+import type { SystemAccounts, Visitor } from '../index'
 
 /** Who signed in, as `isAllowed` and `client.info.user` have it. */
 export interface User {
@@ -19,14 +19,14 @@ export interface User {
   roles: string[]
 }
 
-/** Options of `init`, and `reload`. */
+/** Options of `init`, and `reload`, which `{ ...users }` leaves out. */
 export interface UsersFile {
   /**
-   * Signs in by `Authorization: Basic` (name and password), `Authorization: Bearer` (token), or a verified
+   * Signs in the system account of the broker, or a user of the file: by `Authorization: Basic` (name and password), `Authorization: Bearer` (token), or a verified
    * certificate; else as the user that is `anonymous`. Rejects with `401`, or with `429` after ten failures of one
    * address in a minute.
    */
-  getUser(visitor: Visitor): Promise<User>
+  getUser(visitor: Visitor, systemAccounts?: SystemAccounts): Promise<unknown>
   /** Returns whether the user's own entries and roles allow it, and none denies it. */
   isAllowed(question: { type: 'pub' | 'sub'; user: unknown; subject: string }): boolean
   /**

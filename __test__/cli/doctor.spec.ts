@@ -6,6 +6,8 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { init } from 'selvedge'
+import { material } from '../support/certificates'
 import { commandSuite, jsonLines } from '../support/command-suite'
 
 jest.setTimeout(60_000)
@@ -29,6 +31,19 @@ describe('doctor', () => {
     const { exit, stdout } = await run(['doctor', '--server', server])
     expect(stdout).toMatch(text)
     expect(exit).toBe(8)
+  })
+
+  test('says that a certificate has expired, and what the broker says of itself', async () => {
+    const expired = init({ port: 0, ssl: material('expired') })
+    await expired.waitUntilReady()
+    const { port } = expired.address()!
+    const { exit, stdout, stderr } = await run(['doctor', '--server', `https://127.0.0.1:${port}`])
+    expect(stdout).toMatch(/^FAIL +tls +the certificate was valid until .*→ renew the certificate/m)
+    expect(stderr).not.toMatch(/Warning/)
+    expect(exit).toBe(8)
+    await expired.close()
+    const well = jsonLines((await run(['doctor', '--json'])).stdout).find(({ check }) => check === 'health')
+    expect(well).toMatchObject({ level: 'ok' })
   })
 
   test('tells what is used of the limits, to whoever may know', async () => {

@@ -3,7 +3,7 @@ import { createHash, scryptSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, type ConatServer, type ConnectOptions, connect, init } from 'selvedge'
+import { type Client, type ConatServer, type ConnectOptions, connect, init, sysApi } from 'selvedge'
 import { type UsersFile, usersFile } from 'selvedge/users'
 
 jest.setTimeout(60_000)
@@ -18,6 +18,7 @@ const USERS = {
     ann: { password: password('secret'), roles: ['staff'], sub: ['mail.{user}.>'] },
     worker: { token: token('t0ken'), sub: ['jobs.new.*'], pub: ['jobs.done.>'], reply: ['jobs.check'] },
     chat: { token: token('chat'), listen: ['chat.*'] },
+    eve: { password: password('eve'), connect: ['chat.*'] },
     nobody: { anonymous: true, connect: ['chat.*'] },
   },
   roles: {
@@ -41,7 +42,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(async () => {
   writeFileSync(path, JSON.stringify(USERS))
   users = await usersFile(path)
-  server = init({ port: 0, getUser: users.getUser, isAllowed: users.isAllowed })
+  server = init({ port: 0, systemAccountPassword: 'for-the-system', ...users })
   await server.waitUntilReady()
 })
 
@@ -189,4 +190,54 @@ test.each<[string, object | string, RegExp]>([
     code: 'ERR_INVALID_ARG_VALUE',
     message: expect.stringMatching(text),
   })
+})
+
+describe("the clients' ends of sockets", () => {
+  async function heard(client: Client, id: string): Promise<unknown> {
+    return codeOf(client.subscribe(`chat.eu.client.${id}`))
+  }
+
+  test.each<[string, ConnectOptions, RegExp]>([
+    ['by name', { user: 'eve', password: 'eve' }, /^eve~/],
+    ['by whoever had it first', {}, /^[^~]+$/],
+  ])("are their users' own, %s", async (_, owner, form) => {
+    const listener = open({ token: 'chat' }).socket.listen('chat.eu')
+    await listener.waitUntilReady()
+    const socket = open(owner).socket.connect('chat.eu')
+    await socket.waitUntilReady()
+    expect(socket.id).toMatch(form)
+    const others = [open({ user: 'eve', password: 'eve' }), open()].filter(
+      (_, index) => (index === 0) !== (owner.user === 'eve'),
+    )
+    for (const other of others) {
+      expect(await heard(other, socket.id)).toBe(403)
+      const forged = other.publish(`chat.eu.server.${listener.id}.${socket.id}`, 'forged')
+      expect(await codeOf(forged)).toBe(403)
+    }
+    expect(await heard(open(), 'ann~x')).toBe(403)
+    expect(await heard(open({ user: 'eve', password: 'eve' }), 'ann~x')).toBe(403)
+  })
+})
+
+test('guesses that come together are counted as those that come one by one', async () => {
+  const guesses = Array.from({ length: 60 }, () =>
+    open({ user: 'ann', password: 'wrong', reconnection: false }),
+  )
+  const ends = await Promise.all(
+    guesses.map(guess => guess.waitUntilReady().catch(error => error.cause?.code)),
+  )
+  expect(ends.filter(code => code === 401).length).toBeLessThanOrEqual(10 + 4)
+  expect(ends.filter(code => code === 429).length).toBeGreaterThanOrEqual(60 - 10 - 4)
+})
+
+test('the system account looks into a broker that has its users in a file', async () => {
+  const system = open({ systemAccountPassword: 'for-the-system' })
+  await system.waitUntilReady()
+  expect((await sysApi(system).overview()).id).toBe(server.id)
+  expect(await codeOf(system.publish('jobs.done.x', 1))).toBe(403)
+  const wrong = open({ systemAccountPassword: 'not-for-the-system', reconnection: false })
+  await expect(wrong.waitUntilReady()).rejects.toMatchObject({ code: 'ERR_SIGN_IN' })
+  // A user of the file is none.
+  const ann = open({ user: 'ann', password: 'secret' })
+  expect(await codeOf(ann.request('sys.conat.default', ['overview', []]))).toBe(403)
 })

@@ -1,5 +1,4 @@
 // Authentication and permissions: calls the application's callbacks, with a timeout, and answers the engine.
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from '../../index'
 
 import * as commands from '../engine/commands'
@@ -9,6 +8,7 @@ import { FabricError } from '../values/errors'
 import { depthOf } from '../values/json-depth'
 import { Buffer, clearTimer, nextTurn, setTimer } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
+import { systemUser } from './system-accounts'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
 
@@ -213,24 +213,7 @@ export class Authorizer {
 
 /** The default `getUser`: `null`, or the system user for those who have its password. */
 function standardUser(visitor: Visitor, accounts: SystemAccounts | undefined): unknown {
-  const given = cookieOf(visitor.handshake.headers.cookie, 'sys')
-  if (accounts?.sys === undefined || given === undefined) return null
-  if (!isSame(given, accounts.sys.password)) throw Error('wrong system account password')
-  return accounts.sys.user
-}
-
-function cookieOf(header: string | undefined, name: string): string | undefined {
-  for (const pair of header?.split(';') ?? []) {
-    const at = pair.indexOf('=')
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim()
-  }
-  return undefined
-}
-
-/** Compares in constant time. */
-function isSame(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(a), digest(b))
+  return systemUser(visitor, accounts) ?? null
 }
 
 function visitorOf(text: string): Visitor {

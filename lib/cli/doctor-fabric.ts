@@ -19,6 +19,7 @@ export const FABRIC_CHECKS: readonly Check[] = [
   { name: 'wire', needs: 'network', look: wire },
   { name: 'inbox', needs: 'network', look: inbox },
   { name: 'permissions', needs: 'network', look: permissions },
+  { name: 'health', needs: 'network', look: health },
   { name: 'clock', needs: 'network', look: clock },
   { name: 'limits', needs: 'network', look: limits },
   { name: 'tap', needs: 'network', look: tap },
@@ -108,6 +109,20 @@ async function permissions({ client, options }: Surroundings): Promise<Finding[]
     }
   }
   return findings
+}
+
+/** What the broker says of itself. */
+async function health({ url }: Surroundings): Promise<Finding[]> {
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) return []
+  try {
+    const answer = await fetch(new URL('/healthz', url), { signal: AbortSignal.timeout(CLOCK_TIMEOUT) })
+    if (answer.status === 200) return [{ level: 'ok', text: 'the broker says that it is well' }]
+    if (answer.status !== 503) return []
+    const todo = 'it drains, or the fabric that it is a gateway of is away: see what it says on stderr'
+    return [{ level: 'FAIL', text: `the broker says: ${(await answer.text()).trim()}`, todo, ends: false }]
+  } catch {
+    return []
+  }
 }
 
 async function clock({ url }: Surroundings): Promise<Finding[]> {

@@ -1,6 +1,6 @@
 // The checks of `selvedge doctor` below the fabric: Node.js, names, TCP, proxies and TLS.
 import { lookup } from 'node:dns/promises'
-import { connect as dial } from 'node:net'
+import { connect as dial, isIP } from 'node:net'
 import { connect as dialTls } from 'node:tls'
 import { file } from './connection'
 import type { Check, Finding, Surroundings } from './doctor-findings'
@@ -145,7 +145,8 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
   const ca = options.ca === undefined ? {} : { ca: file(options.ca, '--ca') }
   return new Promise(resolve => {
     const host = hostOf(url)
-    const socket = dialTls({ host, port: portOf(url), servername: host, rejectUnauthorized: false, ...ca })
+    const name = isIP(host) === 0 ? { servername: host } : {}
+    const socket = dialTls({ host, port: portOf(url), rejectUnauthorized: false, ...name, ...ca })
     socket.setTimeout(TCP_TIMEOUT, () => socket.destroy(Error('no answer to the TLS handshake')))
     socket.on('secureConnect', () => {
       const { valid_to: until } = socket.getPeerCertificate()
@@ -153,7 +154,10 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
       const text = `${socket.getProtocol()}, the certificate is valid until ${until}`
       const refusal = socket.authorizationError as unknown as string | undefined
       socket.destroy()
-      if (refusal != null && options.insecure !== true) {
+      if (left <= 0 && options.insecure !== true) {
+        const expired = `the certificate was valid until ${until}`
+        resolve([{ level: 'FAIL', text: expired, todo: 'renew the certificate, or check the clocks' }])
+      } else if (refusal != null && options.insecure !== true) {
         const todo = `trust its authority with --ca, or mend the certificate (${refusal})`
         resolve([{ level: 'FAIL', text: 'the certificate is not trusted', todo }])
       } else if (left < EXPIRES_SOON) {

@@ -110,7 +110,7 @@ export class Client extends ClientViews implements Target, Responder {
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
-    this.context.socketIdPrefix = idPrefix(options.inboxPrefix)
+    this.context.socketIdPrefix = idPrefix(options.inboxPrefix, options.user)
     if (options.maxMessageBytes !== undefined) this.context.limitMessages(options.maxMessageBytes)
     this.answersInKind = isOnNats(options)
     this.client = this.context.handle

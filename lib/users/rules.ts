@@ -43,7 +43,8 @@ export function union(all: readonly Rules[]): Rules {
 /** Fewer characters of the token of an inbox could be guessed. */
 const MIN_INBOX_TOKEN = 10
 
-export function mayPublish(rules: Rules, subject: string): boolean {
+/** `isOwn`: whether the client's end of a socket with this id may be the user's. */
+export function mayPublish(rules: Rules, subject: string, isOwn: (id: string) => boolean): boolean {
   if (rules.denyPub.some(pattern => matchesPattern(pattern, subject))) return false
   const tokens = subject.split('.')
   // Nobody can guess where an answer goes, so everybody may answer.
@@ -51,13 +52,19 @@ export function mayPublish(rules: Rules, subject: string): boolean {
   const isOfRooms = roomsBase(tokens) !== undefined
   return (
     rules.pub.some(pattern => matchesPattern(pattern, subject)) ||
-    (!isOfRooms && isPartOfSocket(rules.connect, tokens, 'server', rest => rest[0] !== 'rooms')) ||
+    (!isOfRooms && isPartOfSocket(rules.connect, tokens, 'server', rest => mayAsk(rest, isOwn))) ||
     isPartOfSocket(rules.listen, tokens, 'client') ||
     isPartOfSocket(rules.listen, tokens, 'server', rest => rest[0] === 'rooms')
   )
 }
 
-export function maySubscribe(rules: Rules, pattern: string): boolean {
+/** What is said to a server: to all of them, or to one for a socket of the user's own. */
+function mayAsk([server, id, ...more]: readonly string[], isOwn: (id: string) => boolean): boolean {
+  return server !== 'rooms' && more.length === 0 && (id === undefined || isOwn(id))
+}
+
+/** `isOwn`: whether the client's end of a socket with this id is the user's. */
+export function maySubscribe(rules: Rules, pattern: string, isOwn: (id: string) => boolean): boolean {
   if (rules.denySub.some(denied => overlapsPattern(denied, pattern))) return false
   const tokens = pattern.split('.')
   if (couldReadInbox(tokens)) return rules.inboxes ? isAllowed(rules.sub, pattern) : isOwnInbox(tokens)
@@ -65,7 +72,12 @@ export function maySubscribe(rules: Rules, pattern: string): boolean {
     isAllowed(rules.sub, pattern) ||
     isPartOfSocket(rules.listen, tokens, 'server') ||
     (roomsBase(tokens) === undefined &&
-      isPartOfSocket(rules.connect, tokens, 'client', rest => rest.length === 1 && !isWild(rest[0]!)))
+      isPartOfSocket(
+        rules.connect,
+        tokens,
+        'client',
+        rest => rest.length === 1 && !isWild(rest[0]!) && isOwn(rest[0]!),
+      ))
   )
 }
 

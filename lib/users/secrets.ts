@@ -45,13 +45,23 @@ const NOBODY: PasswordHash = {
 }
 
 let running = 0
-const waiting: (() => void)[] = []
+/** Who waits for their turn, by address: each address has one in turn, so that who sends many waits for themselves. */
+const waiting = new Map<string, (() => void)[]>()
 
-/** Resolves with whether it is the password; never with `true` where there is no hash. */
-export async function isPassword(password: string, expected: PasswordHash | undefined): Promise<boolean> {
-  if (running >= MAX_AT_ONCE) await new Promise<void>(resolve => waiting.push(resolve))
+/**
+ * Resolves with whether it is the password; never with `true` where there is no hash. `begin` is called when its turn has
+ * come, before anything is hashed; what it throws is thrown.
+ */
+export async function isPassword(
+  password: string,
+  expected: PasswordHash | undefined,
+  address: string,
+  begin: () => void,
+): Promise<boolean> {
+  if (running >= MAX_AT_ONCE) await turnOf(address)
   else running += 1
   try {
+    begin()
     const { options, salt, hash } = expected ?? NOBODY
     const found = await new Promise<Buffer>((resolve, reject) => {
       scrypt(password.normalize('NFC'), salt, hash.length, options, (error, key) => {
@@ -61,8 +71,28 @@ export async function isPassword(password: string, expected: PasswordHash | unde
     })
     return timingSafeEqual(found, hash) && expected !== undefined
   } finally {
-    const next = waiting.shift()
-    if (next === undefined) running -= 1
-    else next()
+    passOn()
   }
+}
+
+function turnOf(address: string): Promise<void> {
+  return new Promise(resolve => {
+    const own = waiting.get(address)
+    if (own === undefined) waiting.set(address, [resolve])
+    else own.push(resolve)
+  })
+}
+
+function passOn(): void {
+  const [first] = waiting
+  if (first === undefined) {
+    running -= 1
+    return
+  }
+  const [address, own] = first
+  // It goes to the end of the line of addresses.
+  waiting.delete(address)
+  const next = own.shift()
+  if (own.length > 0) waiting.set(address, own)
+  next?.()
 }

@@ -156,8 +156,8 @@ export function isUserName(name: unknown): name is string {
   return typeof name === 'string' && USER_NAME.test(name)
 }
 
-/** Returns what the ids of sockets begin with at a client that has this inbox. */
-export function idPrefix(inboxPrefix: string | undefined): string {
-  const name = inboxPrefix?.startsWith(INBOX_OF) ? inboxPrefix.slice(INBOX_OF.length) : undefined
+/** Returns what the ids of sockets begin with at a client that has this inbox, or signs in with this name. */
+export function idPrefix(inboxPrefix: string | undefined, user?: string): string {
+  const name = inboxPrefix?.startsWith(INBOX_OF) ? inboxPrefix.slice(INBOX_OF.length) : user
   return isUserName(name) ? name + NAME_END : ''
 }
