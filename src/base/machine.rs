@@ -44,6 +44,12 @@ pub trait Machine: Send + 'static {
     /// returned has left as far as the machine is concerned.
     fn poll_output(&mut self) -> Option<Self::Output>;
 
+    /// Returns whether it takes commands that need the link although that is full: what they send passes what
+    /// fills it.
+    fn has_room(&self) -> bool {
+        false
+    }
+
     /// Returns the next event for the application, if there is any.
     fn poll_event(&mut self) -> Option<Self::Event>;
 
@@ -99,6 +105,12 @@ pub trait Weigh {
 
 /// What a mailbox knows of a command.
 pub trait Urgent {
+    /// Returns whether it waits while the link is full, since the machine has no bound for what that would
+    /// send.
+    fn needs_link(&self) -> bool {
+        true
+    }
+
     /// Returns whether it is carried out before those that wait, and while the link is full: what lets the
     /// peer go on, or ends the connection.
     fn is_urgent(&self) -> bool {

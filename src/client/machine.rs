@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use self::close::Unsent;
 use super::inbox::Inbox;
+use super::op_queue::Source;
 use super::outbound::{Confirm, Outbound};
 use super::outputs::Outputs;
 use super::requests::{OfflineWait, PendingRequest, Requests, time_for_answer};
@@ -121,9 +122,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Publishes without confirmation. Before the sign-in the message is dropped (Conat's rule). Returns
-    /// whether it left.
+    /// Publishes what a socket sends, without confirmation. Before the sign-in the message is dropped
+    /// (Conat's rule). Returns whether it left.
     pub fn publish(&mut self, message: Message) -> bool {
+        self.publish_from(Source::Socket, message)
+    }
+
+    fn publish_from(&mut self, source: Source, message: Message) -> bool {
         if !self.session.is_signed_in() {
             return false;
         }
@@ -131,15 +136,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             tracing::warn!(subject = %message.subject, size, limit, "not published: too large for this fabric");
             return false;
         }
-        self.out.ops.send(message, Confirm::Never);
+        self.out.ops.send(source, message, Confirm::Never);
         true
     }
 
-    /// Publishes messages in a row, if it is signed in. Returns whether.
+    /// The same with messages in a row.
     pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
+        self.publish_bundle_from(Source::Socket, bundle)
+    }
+
+    fn publish_bundle_from(&mut self, source: Source, bundle: Bundle) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in {
-            self.out.ops.publish_bundle(bundle);
+            self.out.ops.publish_bundle(source, bundle);
         }
         signed_in
     }
@@ -305,6 +314,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Returns whether there is an operation for the broker.
     pub fn has_op(&self) -> bool {
         self.out.ops.len() > 0
+    }
+
+    /// Returns whether the application may publish more although the link is full.
+    pub fn has_room(&self) -> bool {
+        self.out.ops.has_room()
     }
 
     /// Returns the next operation for the broker.

@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod inbox;
 mod machine;
+mod op_queue;
 mod outbound;
 mod outputs;
 mod request;

@@ -1,9 +1,8 @@
 //! The operations that a client has for its broker, in order. Consecutive messages on one subject become a
 //! bundle.
 
-use std::collections::VecDeque;
-
 use super::inbox::parse_reply_token;
+use super::op_queue::{OpQueue, Source};
 use crate::base::{Entropy, SecretIds};
 use crate::subject::Subject;
 use crate::wire::{
@@ -14,9 +13,10 @@ use crate::wire::{
 /// Operations, oldest first.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    ops: VecDeque<ClientOp>,
-    /// What the next message may join.
+    ops: OpQueue,
+    /// What the next message of the same source may join.
     open: Open,
+    source: Source,
     /// Shared by all messages of one chunk: there is nothing to join by it.
     message_id: MessageId,
     /// Of the ids of messages in chunks.
@@ -52,9 +52,10 @@ enum Open {
 
 impl Outbound {
     pub(super) fn new(message_id: MessageId, entropy: &mut dyn Entropy) -> Self {
-        let (ops, open, chunk) = (VecDeque::new(), Open::Nothing, chunk_size(DEFAULT_MAX_PAYLOAD));
+        let (ops, open, chunk) = (OpQueue::default(), Open::Nothing, chunk_size(DEFAULT_MAX_PAYLOAD));
+        let source = Source::Application;
         let (ids, most) = (SecretIds::new(entropy), usize::MAX);
-        Self { ops, open, message_id, ids, chunk, whole: None, max_message: most, harmless: most }
+        Self { ops, open, source, message_id, ids, chunk, whole: None, max_message: most, harmless: most }
     }
 
     /// Sets the largest payload that the broker takes, and how larger messages travel.
@@ -90,12 +91,17 @@ impl Outbound {
     /// Appends an operation.
     pub(super) fn push(&mut self, op: ClientOp) {
         self.close();
-        self.ops.push_back(op);
+        self.ops.push(op);
+    }
+
+    fn push_from(&mut self, source: Source, op: ClientOp) {
+        self.close();
+        self.ops.push_from(source, op);
     }
 
     /// Sends a message: one operation a chunk, of which the last has the headers and requests the
     /// acknowledgement.
-    pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
+    pub(super) fn send(&mut self, source: Source, message: Message, confirm: Confirm) {
         let chunk_size = self.chunk;
         let is_whole = message.payload.raw.len() <= chunk_size
             || self.whole.is_some_and(|_| !has_one_owner(&message.subject, &message.headers));
@@ -103,12 +109,12 @@ impl Outbound {
             let ack = match confirm {
                 Confirm::WhenUnheard(ack) => {
                     let publication = self.single(message);
-                    return self.push(ClientOp::Request { ack, publication });
+                    return self.push_from(source, ClientOp::Request { ack, publication });
                 }
                 Confirm::Always(ack) => Some(ack),
                 Confirm::Never => None,
             };
-            return self.publish(message, ack);
+            return self.publish(source, message, ack);
         }
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         // Nobody can guess it: who knew it could send chunks under it where no broker tells publishers apart.
@@ -118,29 +124,34 @@ impl Outbound {
             let headers = if done { headers.clone() } else { Default::default() };
             let message = Message { subject: subject.clone(), payload, headers };
             let publication = Publication::chunk(id.clone(), seq, done, message);
-            self.push(match confirm {
+            let op = match confirm {
                 Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
                 Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
                 _ => ClientOp::Publish { ack: None, publication },
-            });
+            };
+            self.push_from(source, op);
         }
     }
 
     /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle that the broker
     /// takes.
-    fn publish(&mut self, message: Message, ack: Option<AckId>) {
+    fn publish(&mut self, source: Source, message: Message, ack: Option<AckId>) {
         let limit = self.chunk;
         if ack.is_some() || !can_be_bundled(&message) {
             let publication = self.single(message);
-            return self.push(ClientOp::Publish { ack, publication });
+            return self.push_from(source, ClientOp::Publish { ack, publication });
+        }
+        if self.source != source {
+            self.close();
+            self.source = source;
         }
         match &mut self.open {
             Open::Many(builder) if builder.takes(&message, limit) => return builder.push(&message),
             Open::Last => {
-                if let Some(ClientOp::Publish { publication, .. }) = self.ops.back()
+                if let Some(ClientOp::Publish { publication, .. }) = self.ops.last()
                     && let Some(builder) = BundleBuilder::behind(publication, &message, limit)
                 {
-                    self.ops.pop_back();
+                    self.ops.take_last();
                     self.open = Open::Many(builder);
                     return;
                 }
@@ -149,17 +160,17 @@ impl Outbound {
         }
         self.close();
         let publication = self.single(message);
-        self.ops.push_back(ClientOp::Publish { ack: None, publication });
+        self.ops.push_from(source, ClientOp::Publish { ack: None, publication });
         self.open = Open::Last;
     }
 
     /// Appends messages in a row, one by one if the broker does not take them together.
-    pub(super) fn publish_bundle(&mut self, bundle: Bundle) {
+    pub(super) fn publish_bundle(&mut self, source: Source, bundle: Bundle) {
         if bundle.len() > self.chunk {
-            return bundle.messages().for_each(|message| self.send(message, Confirm::Never));
+            return bundle.messages().for_each(|message| self.send(source, message, Confirm::Never));
         }
         let publication = Publication::of_bundle(bundle, self.message_id.clone());
-        self.push(ClientOp::Publish { ack: None, publication });
+        self.push_from(source, ClientOp::Publish { ack: None, publication });
     }
 
     /// Appends watches, to those that were appended last if nothing has come since.
@@ -170,6 +181,11 @@ impl Outbound {
         }
     }
 
+    /// Returns whether the application may publish more although the link is full.
+    pub(super) fn has_room(&self) -> bool {
+        self.ops.has_room()
+    }
+
     /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + usize::from(matches!(self.open, Open::Many(_)))
@@ -177,12 +193,11 @@ impl Outbound {
 
     /// Returns the next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
-        if self.ops.is_empty() {
-            self.close();
-        } else if self.ops.len() == 1 && matches!(self.open, Open::Last) {
-            self.open = Open::Nothing;
+        // What is the application's may pass.
+        if self.ops.len() == 0 || (self.source == Source::Application && self.ops.is_passed()) {
+            self.close_bundle();
         }
-        self.ops.pop_front()
+        self.ops.pop()
     }
 
     /// Forgets everything: the link is gone.
@@ -193,11 +208,14 @@ impl Outbound {
 
     /// What comes next joins nothing that is there.
     fn close(&mut self) {
-        if let Open::Nothing | Open::Last = self.open {
-            self.open = Open::Nothing;
-        } else if let Open::Many(builder) = std::mem::replace(&mut self.open, Open::Nothing) {
+        self.close_bundle();
+        self.open = Open::Nothing;
+    }
+
+    fn close_bundle(&mut self) {
+        if let Open::Many(builder) = std::mem::replace(&mut self.open, Open::Nothing) {
             let publication = Publication::of_bundle(builder.finish(), self.message_id.clone());
-            self.ops.push_back(ClientOp::Publish { ack: None, publication });
+            self.ops.push_from(self.source, ClientOp::Publish { ack: None, publication });
         }
     }
 
@@ -250,7 +268,7 @@ mod tests {
     fn messages_in_a_row_on_one_subject_are_bundled_and_the_order_stays() {
         let mut outbound = Outbound::new("1".into(), &mut SeededEntropy::new(1));
         let mut publish = |subject: &str, seq, ack: Option<u64>| {
-            outbound.publish(message(subject, seq), ack.map(AckId));
+            outbound.publish(Source::Application, message(subject, seq), ack.map(AckId));
         };
         for seq in 1..=3 {
             publish("a", Some(seq), None);
@@ -262,10 +280,10 @@ mod tests {
         publish("a", Some(4), None);
         publish("a", Some(4), None);
         outbound.push(ClientOp::InfoReceived);
-        outbound.publish(message("a", Some(5)), None);
+        outbound.publish(Source::Application, message("a", Some(5)), None);
         let all = ["a × 3", "b × 1", "b × 1 ack 7", "b × 2", "a × 1", "a × 1", "InfoReceived", "a × 1"];
         assert_eq!(popped(&mut outbound), all);
-        outbound.publish(message("a", None), None);
+        outbound.publish(Source::Application, message("a", None), None);
         outbound.clear();
         assert!(popped(&mut outbound).is_empty());
     }
@@ -277,7 +295,7 @@ mod tests {
         outbound.set_max_payload(0, None);
         for _ in 0..200 {
             let payload = Payload::msgpack("x".repeat(20));
-            outbound.publish(Message { payload, ..message("a", None) }, None);
+            outbound.publish(Source::Application, Message { payload, ..message("a", None) }, None);
         }
         let counts = popped(&mut outbound);
         assert!(counts.iter().all(|shown| shown != "a × 1" && shown != "a × 200"), "{counts:?}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::acks::Awaited;
 use super::inbox::{Inbox, RequestId};
+use super::op_queue::Source;
 use super::outbound::Confirm;
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent, Request, RequestKind};
@@ -437,6 +438,7 @@ impl<T: Copy> Requests<T> {
         let Some(pending) = self.get_mut(id) else { return };
         pending.ack = ack;
         let (mut message, secret) = (pending.take_message(), pending.secret);
+        let is_of_application = pending.is_of_application;
         if let Some(at) = pending.stale_at {
             let left = at.saturating_duration_since(now);
             message.headers.json = Some(with_ttl(message.headers.json.as_ref(), left));
@@ -450,7 +452,8 @@ impl<T: Copy> Requests<T> {
             Some(ack) if kind == RequestKind::Request => Confirm::WhenUnheard(ack),
             Some(ack) => Confirm::Always(ack),
         };
-        out.ops.send(message, confirm);
+        let source = if is_of_application { Source::Application } else { Source::Socket };
+        out.ops.send(source, message, confirm);
     }
 
     fn await_interest(&mut self, out: &mut Outputs<T>, id: RequestId) {

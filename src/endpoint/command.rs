@@ -202,7 +202,13 @@ impl Command {
     }
 }
 
-impl Urgent for Command {}
+impl Urgent for Command {
+    /// Returns whether it publishes: what is written to a socket waits in its window, where it holds up
+    /// nobody.
+    fn needs_link(&self) -> bool {
+        self.publishes()
+    }
+}
 
 impl Weigh for Command {
     fn weight(&self) -> usize {

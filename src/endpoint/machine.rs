@@ -104,10 +104,11 @@ impl Endpoint {
         }
     }
 
-    /// Lets every socket send what follows from what was done with it.
-    fn flush_sockets(&mut self, now: Instant) {
+    /// Lets every socket send what follows from what was done with it; `are_fresh`: without those that wait
+    /// for their next turn.
+    fn flush_sockets(&mut self, now: Instant, are_fresh: bool) {
         if self.table.has_unflushed() {
-            if self.table.flush(now, &mut self.intake) {
+            if self.table.flush(now, &mut self.intake, are_fresh) {
                 self.share_out(now);
             }
             self.settle(now);
@@ -151,8 +152,11 @@ impl Machine for Endpoint {
         self.maybe_inject_reconnect();
         self.latest = Some(now);
         if command.publishes() {
-            // What was written before leaves before.
-            self.flush_sockets(now);
+            // What was written before leaves before, unless it is more than has a turn; at the end all of it.
+            let rounds = if matches!(command, Command::Leave) { MAX_SILENT_ROUNDS } else { 1 };
+            for _ in 0..rounds {
+                self.flush_sockets(now, rounds == 1);
+            }
         }
         self.carry_out(now, command);
         self.settle(now);
@@ -213,7 +217,7 @@ impl Machine for Endpoint {
             if !self.table.has_unflushed() {
                 return None;
             }
-            self.flush_sockets(self.latest?);
+            self.flush_sockets(self.latest?, false);
             rounds += 1;
             debug_assert!(
                 rounds < MAX_SILENT_ROUNDS,
@@ -221,6 +225,10 @@ impl Machine for Endpoint {
             );
         }
         self.client.poll_op()
+    }
+
+    fn has_room(&self) -> bool {
+        self.client.has_room()
     }
 
     fn poll_event(&mut self) -> Option<Event> {

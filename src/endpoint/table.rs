@@ -314,13 +314,18 @@ impl Table {
     }
 
     /// Lets every socket send what follows from the batch, and notes what comes to it in pieces. Their
-    /// outputs are to be drained. Returns whether anything came in pieces.
-    pub(super) fn flush(&mut self, now: Instant, intake: &mut Intake) -> bool {
+    /// outputs are to be drained. `are_fresh`: without those that have had their turn, and wait for the next
+    /// one. Returns whether anything came in pieces.
+    pub(super) fn flush(&mut self, now: Instant, intake: &mut Intake, are_fresh: bool) -> bool {
         let (mut handles, mut again) = (std::mem::take(&mut self.unflushed), Vec::new());
         let mut has_claim = false;
         for handle in handles.drain(..) {
             let Some(socket) = self.sockets.get_mut(&handle) else { continue };
             let end = socket.end_mut();
+            if are_fresh && end.waits_for_turn() {
+                again.push(handle);
+                continue;
+            }
             self.queues.fill(end.outputs());
             end.flush(now);
             if let Some(claim) = end.take_claim() {

@@ -160,7 +160,7 @@ mod tests {
         type Command = Command;
 
         fn poll(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) -> Poll<()> {
-            mailbox.take_urgent(cx.waker(), &mut Vec::new());
+            mailbox.take_bounded(cx.waker(), 0, 0, &mut Vec::new());
             Poll::Pending
         }
 

@@ -158,7 +158,7 @@ impl<M: Reporting> Behaviour for Driver<M> {
             moved |= self.poll_timer(cx);
             moved |= self.carry_out(cx);
             // The link may have been full when they were last looked at; nothing else will wake us for them.
-            moved |= !mailbox.is_empty() && !self.is_link_full();
+            moved |= !mailbox.is_empty() && (!self.is_link_full() || self.machine.has_room());
             if self.last.is_some() || mailbox.is_abandoned() {
                 return Poll::Ready(());
             }
@@ -211,11 +211,11 @@ impl<M: Reporting> Driver<M> {
         }
     }
 
-    /// Takes no commands but urgent ones while the link is full: they wait in the mailbox, where JavaScript
-    /// sees their weight.
+    /// While the link is full, takes no commands but urgent ones, and those for which the machine has a
+    /// bound: they wait in the mailbox, where JavaScript sees their weight.
     fn poll_commands(&mut self, mailbox: &Mailbox<M::Command>, cx: &Context<'_>) -> bool {
-        if self.is_link_full() {
-            mailbox.take_urgent(cx.waker(), &mut self.commands);
+        if self.is_link_full() && !self.machine.has_room() {
+            mailbox.take_bounded(cx.waker(), MAX_COMMANDS, MAX_COMMAND_BYTES, &mut self.commands);
         } else {
             mailbox.take(cx.waker(), MAX_COMMANDS, MAX_COMMAND_BYTES, &mut self.commands);
         }

@@ -19,6 +19,8 @@ struct Inner<C> {
     /// Taken before those.
     urgent: VecDeque<C>,
     weight: usize,
+    /// Of those that wait while the link is full.
+    unbounded: usize,
     waker: Option<Waker>,
     abandoned: bool,
 }
@@ -26,7 +28,7 @@ struct Inner<C> {
 impl<C> Default for Mailbox<C> {
     fn default() -> Self {
         let (commands, urgent) = (VecDeque::new(), VecDeque::new());
-        let inner = Inner { commands, urgent, weight: 0, waker: None, abandoned: false };
+        let inner = Inner { commands, urgent, weight: 0, unbounded: 0, waker: None, abandoned: false };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -38,6 +40,7 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         let mut inner = self.lock();
         for command in commands {
             inner.weight += command.weight();
+            inner.unbounded += unbounded(&command);
             match command.is_urgent() {
                 true => inner.urgent.push_back(command),
                 false => inner.commands.push_back(command),
@@ -47,9 +50,9 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         inner.waker.take().map(|waker| (waker, weight))
     }
 
-    /// Returns the bytes that the reader has not processed yet.
+    /// Returns the bytes that the reader has not processed yet, without what has a bound in the machine.
     pub(super) fn weight(&self) -> usize {
-        self.lock().weight
+        self.lock().unbounded
     }
 
     /// Stops the reader where it is, because the writer is gone.
@@ -83,6 +86,7 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         while count < most && weight < most_bytes {
             let Some(command) = inner.commands.pop_front() else { break };
             weight += command.weight();
+            inner.unbounded -= unbounded(&command);
             count += 1;
             into.push(command);
         }
@@ -90,10 +94,18 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         inner.register(waker);
     }
 
-    /// Takes urgent commands only, and asks to be woken when there are more.
-    pub(super) fn take_urgent(&self, waker: &Waker, into: &mut Vec<C>) {
+    /// The same while the link is full: up to the first that needs it.
+    pub(super) fn take_bounded(&self, waker: &Waker, most: usize, most_bytes: usize, into: &mut Vec<C>) {
         let mut inner = self.lock();
         inner.take_urgent(into);
+        let (mut count, mut weight) = (0, 0);
+        while count < most && weight < most_bytes {
+            let Some(command) = inner.commands.pop_front_if(|command| !command.needs_link()) else { break };
+            weight += command.weight();
+            count += 1;
+            into.push(command);
+        }
+        inner.weight -= weight;
         inner.register(waker);
     }
 
@@ -103,12 +115,17 @@ impl<C: Weigh + Urgent> Mailbox<C> {
     }
 }
 
-impl<C: Weigh> Inner<C> {
+impl<C: Weigh + Urgent> Inner<C> {
     fn take_urgent(&mut self, into: &mut Vec<C>) {
         let taken = into.len();
         into.extend(self.urgent.drain(..));
         self.weight -= into[taken..].iter().map(C::weight).sum::<usize>();
+        self.unbounded -= into[taken..].iter().map(unbounded).sum::<usize>();
     }
+}
+
+fn unbounded<C: Weigh + Urgent>(command: &C) -> usize {
+    if command.needs_link() { command.weight() } else { 0 }
 }
 
 impl<C> Inner<C> {
@@ -123,7 +140,7 @@ impl<C> Inner<C> {
 mod tests {
     use super::*;
 
-    /// A command by its number; those from 10 on are urgent.
+    /// A command by its number; those from 10 on are urgent, those from 5 on need no link.
     #[derive(Debug, PartialEq)]
     struct Numbered(usize);
 
@@ -137,6 +154,10 @@ mod tests {
         fn is_urgent(&self) -> bool {
             self.0 >= 10
         }
+
+        fn needs_link(&self) -> bool {
+            self.0 < 5
+        }
     }
 
     #[test]
@@ -145,7 +166,7 @@ mod tests {
         let numbers = |commands: &[Numbered]| commands.iter().map(|command| command.0).collect::<Vec<_>>();
         let mut taken = Vec::new();
         let _ = mailbox.put_without_wake([1, 10, 2, 11, 3, 4].map(Numbered));
-        mailbox.take_urgent(Waker::noop(), &mut taken);
+        mailbox.take_bounded(Waker::noop(), 9, usize::MAX, &mut taken);
         assert_eq!((numbers(&taken), mailbox.weight()), (vec![10, 11], 40));
         let _ = mailbox.put_without_wake([Numbered(12)]);
         mailbox.take(Waker::noop(), 9, 15, &mut taken);
@@ -153,5 +174,18 @@ mod tests {
         mailbox.take(Waker::noop(), 1, usize::MAX, &mut taken);
         assert_eq!((taken.last(), mailbox.weight()), (Some(&Numbered(3)), 10));
         assert!(!mailbox.is_empty());
+    }
+
+    #[test]
+    fn while_the_link_is_full_what_has_a_bound_of_its_own_is_taken_and_what_stands_behind_another_waits() {
+        let (mailbox, mut taken) = (Mailbox::default(), Vec::new());
+        let _ = mailbox.put_without_wake([5, 6, 7, 1, 8].map(Numbered));
+        assert_eq!(mailbox.weight(), 10);
+        mailbox.take_bounded(Waker::noop(), 2, usize::MAX, &mut taken);
+        mailbox.take_bounded(Waker::noop(), 9, 5, &mut taken);
+        mailbox.take_bounded(Waker::noop(), 9, usize::MAX, &mut taken);
+        assert_eq!(taken, [5, 6, 7].map(Numbered));
+        mailbox.take(Waker::noop(), 9, usize::MAX, &mut taken);
+        assert_eq!((taken.len(), mailbox.weight(), mailbox.is_empty()), (5, 0, true));
     }
 }

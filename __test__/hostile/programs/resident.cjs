@@ -120,6 +120,23 @@ const roles = {
     crowd.room('all')
     await crowd.waitUntilReady()
     commands.crowd = () => crowd.id
+    // Echoes, but to those who want to be fed: they get all that their windows take, and whether `write` returns false is ignored.
+    const fed = host.socket.listen('fed', { maxQueueBytes: 8 * 1024 * 1024 })
+    const feed = socket => {
+      try {
+        for (let n = 0; n < 8; n++) socket.write(Buffer.alloc(65_536))
+      } catch (error) {
+        if (error.code !== 'ENOBUFS') clearInterval(socket.feeding)
+      }
+    }
+    fed.on('connection', socket => {
+      socket.on('data', data => {
+        if (data !== 'feed me') socket.write(data)
+        else socket.feeding = setInterval(feed, 10, socket)
+      })
+      socket.once('closed', () => clearInterval(socket.feeding))
+    })
+    await fed.waitUntilReady()
     const subscription = await host.subscribe('plain.*')
     const plain = []
     subscription.emitter.on('message', message => {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::op_queue::Source;
 use super::super::outbound::Confirm;
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
@@ -42,7 +43,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             let bytes = message.payload.raw.len();
             self.unsent.push(Held::One(message), 1, bytes, self.config.max_waiting_bytes);
         } else {
-            self.publish(message);
+            self.publish_from(Source::Application, message);
         }
     }
 
@@ -52,7 +53,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             let (count, bytes) = (bundle.packed.count() as usize, bundle.len());
             self.unsent.push(Held::Many(bundle), count, bytes, self.config.max_waiting_bytes);
         } else {
-            self.publish_bundle(bundle);
+            self.publish_bundle_from(Source::Application, bundle);
         }
     }
 
@@ -83,8 +84,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         for held in unsent.bundles {
             match held {
-                Held::One(message) => self.out.ops.send(message, Confirm::Never),
-                Held::Many(bundle) => self.out.ops.publish_bundle(bundle),
+                Held::One(message) => self.out.ops.send(Source::Application, message, Confirm::Never),
+                Held::Many(bundle) => self.out.ops.publish_bundle(Source::Application, bundle),
             }
         }
         self.finish();

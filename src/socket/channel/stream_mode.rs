@@ -116,6 +116,7 @@ impl Channel {
         let (leaving, is_unwelcome) = (self.leaving, matches!(reason, CloseReason::Misbehaved(_)));
         if let (Mode::Stream(stream), mut around) = self.parts() {
             if !is_unwelcome {
+                stream.set_last_turn();
                 // What comes of it does not matter any more.
                 let _ = stream.pump(stream.latest(), &mut around);
             }

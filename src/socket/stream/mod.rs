@@ -276,6 +276,11 @@ impl Stream {
         self.receiver.assembly().grant(offset);
     }
 
+    /// Has all leave when it is next pumped that may leave whole.
+    pub(super) fn set_last_turn(&mut self) {
+        self.sender.set_last_turn();
+    }
+
     /// Whether more could leave, and waits until others have had their turn.
     pub(super) fn waits_for_turn(&self) -> bool {
         self.peer.is_some() && self.sender.waits_for_turn()

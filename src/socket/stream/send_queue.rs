@@ -45,6 +45,10 @@ pub struct SendQueue {
     /// Bytes of pieces that may leave in this turn, and whether it ended before they did.
     turn: usize,
     is_turn_over: bool,
+    /// The same for others.
+    whole_turn: usize,
+    /// The next turn is the last one: all leaves that may.
+    is_last_turn: bool,
     flight: Flight,
     kept: Kept,
     /// What goes again.
@@ -95,6 +99,8 @@ impl SendQueue {
             limit: usize::MAX,
             pieces: Pieces::new(piece),
             turn: 0,
+            whole_turn: 0,
+            is_last_turn: false,
             is_turn_over: false,
             flight: Flight::default(),
             kept: Kept::default(),

@@ -351,6 +351,7 @@ proptest! {
                 batch[1..].iter().for_each(|payload| builder.push(payload, None));
                 sender.write(now, simplest(builder.finish()), false).expect("room");
             }
+            sender.begin_turn(false);
             while let Some((first, messages)) = sender.poll_transmit(now) {
                 let items: Vec<Payload> = messages.items().map(|item| item.payload).collect();
                 if first == left.len() as u64 + 1 {

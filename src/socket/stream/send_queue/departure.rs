@@ -31,6 +31,10 @@ impl SendQueue {
             return Some(again);
         }
         if self.pieces.class().is_none() {
+            if self.whole_turn == 0 {
+                self.is_turn_over = !(self.passing.is_empty() && self.waiting.is_empty());
+                return None;
+            }
             if !self.passing.is_empty() {
                 // What has passed once goes before all answers that were made after it.
                 self.let_answers_pass();
@@ -131,11 +135,17 @@ impl SendQueue {
         near.filter(|messages| self.pieces.is_big(messages)).map(Messages::bytes).sum()
     }
 
-    /// Begins a turn: of messages in pieces so much may leave before others get theirs. A short one is over
+    /// Begins a turn: so much may leave before others get theirs, in pieces and whole. A short one is over
     /// after one piece.
     pub fn begin_turn(&mut self, is_short: bool) {
         self.turn = if is_short { 1 } else { TURN };
+        self.whole_turn = if self.is_last_turn { usize::MAX } else { WHOLE_TURN };
         self.is_turn_over = false;
+    }
+
+    /// Has all leave in the next turn that may leave whole: there is no other.
+    pub fn set_last_turn(&mut self) {
+        self.is_last_turn = true;
     }
 
     /// Returns whether more could leave, and waits for the next turn.
@@ -171,6 +181,7 @@ impl SendQueue {
         let first = self.next;
         let sizes = messages.sizes().unwrap_or_default();
         self.next += u64::from(messages.count());
+        self.whole_turn = self.whole_turn.saturating_sub(messages.bytes());
         for class in Class::ALL {
             let (count, bytes) = (sizes.count(class), sizes.bytes(class));
             if count == 0 {
@@ -199,6 +210,7 @@ impl SendQueue {
         let leaving = timed(now, item, until);
         self.unhandled[data].push(1, leaving.bytes());
         let messages = Messages::One(leaving);
+        self.whole_turn = self.whole_turn.saturating_sub(messages.bytes());
         self.flight.push_timed(first, messages.clone(), item.clone(), (self.sent[data], until));
         self.watch_progress(now);
         (first, messages)
@@ -304,5 +316,7 @@ enum Queue {
 
 /// Bytes of pieces that leave one socket before others get their turn.
 const TURN: usize = 256 * 1024;
+/// The same of messages that leave whole.
+const WHOLE_TURN: usize = 64 * 1024;
 /// How far one looks for messages in pieces that wait.
 const MAX_BEHIND: usize = 64;
