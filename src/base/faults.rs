@@ -18,7 +18,7 @@ pub enum FaultPoint {
     DuplicateDelivery,
     /// What was granted is not told: it has to be asked for.
     LostCredit,
-    /// A turn is over after one piece of a message.
+    /// A turn is over after one piece of a message, or the first messages that leave whole.
     ShortTurn,
 }
 

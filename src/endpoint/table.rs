@@ -1,7 +1,7 @@
 //! The sockets and listeners of an endpoint, by handle: which of them have something to say, and when they
 //! are due.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +23,8 @@ pub(super) struct Table {
     dirty: VecDeque<Dirty>,
     /// Sockets that may have something to send when the batch is complete.
     unflushed: Vec<Handle>,
+    /// So many of these, from the first, have had a turn, and wait for the next one.
+    waiting_turn: usize,
     queues: QueuePool,
     deadlines: Deadlines<Handle>,
 }
@@ -317,34 +319,44 @@ impl Table {
     /// outputs are to be drained. `are_fresh`: without those that have had their turn, and wait for the next
     /// one. Returns whether anything came in pieces.
     pub(super) fn flush(&mut self, now: Instant, intake: &mut Intake, are_fresh: bool) -> bool {
-        let (mut handles, mut again) = (std::mem::take(&mut self.unflushed), Vec::new());
+        let (mut handles, mut had_turn) = (std::mem::take(&mut self.unflushed), BTreeSet::new());
         let mut has_claim = false;
-        for handle in handles.drain(..) {
-            let Some(socket) = self.sockets.get_mut(&handle) else { continue };
-            let end = socket.end_mut();
-            if are_fresh && end.waits_for_turn() {
-                again.push(handle);
+        let first = if are_fresh { self.waiting_turn } else { 0 };
+        let mut waiting = first;
+        for at in first..handles.len() {
+            let handle = handles[at];
+            if had_turn.contains(&handle) {
                 continue;
             }
-            self.queues.fill(end.outputs());
-            end.flush(now);
-            if let Some(claim) = end.take_claim() {
-                has_claim = true;
-                intake.handle_claim(now, handle, socket.payer(handle), claim);
+            let Some(socket) = self.sockets.get_mut(&handle) else { continue };
+            let mut has_changed = false;
+            if !(are_fresh && socket.end().waits_for_turn()) {
+                let end = socket.end_mut();
+                self.queues.fill(end.outputs());
+                end.flush(now);
+                if let Some(claim) = end.take_claim() {
+                    has_claim = true;
+                    intake.handle_claim(now, handle, socket.payer(handle), claim);
+                }
+                let end = socket.end_mut();
+                has_changed = !end.outputs().is_empty() || end.is_closed();
+                if !has_changed {
+                    self.queues.reclaim(end.outputs());
+                    self.deadlines.set(handle, end.poll_timeout());
+                }
             }
-            let socket = socket.end_mut();
-            if socket.waits_for_turn() {
-                again.push(handle);
-            }
-            if socket.outputs().is_empty() && !socket.is_closed() {
-                self.queues.reclaim(socket.outputs());
-                self.deadlines.set(handle, socket.poll_timeout());
-            } else {
+            let waits = socket.end().waits_for_turn();
+            if has_changed {
                 self.mark_dirty(Dirty::Socket(handle));
             }
+            if waits {
+                had_turn.insert(handle);
+                handles[waiting] = handle;
+                waiting += 1;
+            }
         }
-        self.unflushed = handles;
-        self.unflushed.append(&mut again);
+        handles.truncate(waiting);
+        (self.unflushed, self.waiting_turn) = (handles, waiting);
         has_claim
     }
 
@@ -358,6 +370,7 @@ impl Table {
             self.settle_deadlines();
             self.unflushed.sort_unstable();
             self.unflushed.dedup();
+            self.waiting_turn = 0;
         }
     }
 

@@ -47,9 +47,10 @@ impl Valve {
         self.full_until.take_if(|until| *until <= now).is_some()
     }
 
-    /// Keeps a command that has to wait; returns one that has not.
-    pub fn keep(&mut self, command: Command) -> Option<Command> {
-        if self.full_until.is_none() || command.is_urgent() {
+    /// Keeps a command that has to wait; returns one that has not. `has_room`: as the endpoint says.
+    pub fn keep(&mut self, command: Command, has_room: bool) -> Option<Command> {
+        let is_next = self.waiting.is_empty() && (has_room || !command.needs_link());
+        if self.full_until.is_none() || command.is_urgent() || is_next {
             return Some(command);
         }
         self.waiting.push_back(command);
@@ -57,8 +58,9 @@ impl Valve {
     }
 
     /// A command that need not wait any more.
-    pub fn poll_command(&mut self) -> Option<Command> {
-        if self.full_until.is_some() { None } else { self.waiting.pop_front() }
+    pub fn poll_command(&mut self, has_room: bool) -> Option<Command> {
+        let takes_all = self.full_until.is_none() || has_room;
+        self.waiting.pop_front_if(|next| takes_all || !next.needs_link())
     }
 
     /// Each link begins empty.

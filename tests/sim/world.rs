@@ -304,7 +304,9 @@ impl World {
         if self.nodes[node].frozen_until.is_some() {
             return self.nodes[node].backlog.push_back(Pending::Command(command));
         }
-        let Some(command) = self.nodes[node].valve.keep(command) else { return };
+        let Node { endpoint, valve, .. } = &mut self.nodes[node];
+        let has_room = endpoint.as_ref().is_some_and(Machine::has_room);
+        let Some(command) = valve.keep(command, has_room) else { return };
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             endpoint.handle_command(now, command);
         }
@@ -420,7 +422,7 @@ impl World {
                 self.carry_out(node, now, request);
             } else if let Some(event) = endpoint.poll_event() {
                 self.handle_event(node, event);
-            } else if let Some(command) = valve.poll_command() {
+            } else if let Some(command) = valve.poll_command(endpoint.has_room()) {
                 endpoint.handle_command(now, command);
             } else {
                 return;

@@ -81,7 +81,7 @@ impl Stream {
         }
         // What is under way brings us here again.
         let is_forced_small = self.sender.is_under_way() && faults.should_inject(FaultPoint::TinyWindow);
-        let is_short = self.sender.is_in_pieces() && faults.should_inject(FaultPoint::ShortTurn);
+        let is_short = self.sender.has_more() && faults.should_inject(FaultPoint::ShortTurn);
         self.sender.begin_turn(is_short);
         let fresh = self.sender.next();
         let mut last: Option<(u64, Messages)> = None;

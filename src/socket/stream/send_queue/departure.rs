@@ -17,11 +17,6 @@ impl SendQueue {
             || self.pieces.class().is_some()
     }
 
-    /// Returns whether a message in pieces has begun, and not left whole.
-    pub fn is_in_pieces(&self) -> bool {
-        self.pieces.class().is_some()
-    }
-
     /// What leaves next, and the number of its first item.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
         if !self.is_attached {
@@ -136,10 +131,12 @@ impl SendQueue {
     }
 
     /// Begins a turn: so much may leave before others get theirs, in pieces and whole. A short one is over
-    /// after one piece.
+    /// after one of them.
     pub fn begin_turn(&mut self, is_short: bool) {
-        self.turn = if is_short { 1 } else { TURN };
-        self.whole_turn = if self.is_last_turn { usize::MAX } else { WHOLE_TURN };
+        (self.turn, self.whole_turn) = if is_short { (1, 1) } else { (TURN, WHOLE_TURN) };
+        if self.is_last_turn {
+            self.whole_turn = usize::MAX;
+        }
         self.is_turn_over = false;
     }
 

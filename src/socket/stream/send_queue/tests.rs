@@ -157,6 +157,21 @@ fn a_turn_ends_so_that_others_get_theirs() {
     assert!(!sender.waits_for_turn());
 }
 
+#[test]
+fn what_leaves_whole_has_turns_too_but_for_the_last_one() {
+    let now = Instant::now();
+    let mut sender = SendQueue::new(&SocketConfig::default(), windows(), 256 * 1024, true);
+    sender.attach(now);
+    (0..9).for_each(|_| sender.write(now, big(40_000), false).expect("room"));
+    for _ in 0..2 {
+        assert_eq!(poll_all(&mut sender, now).len(), 2);
+        assert!(sender.waits_for_turn());
+    }
+    sender.set_last_turn();
+    assert_eq!(poll_all(&mut sender, now).len(), 5);
+    assert!(!sender.waits_for_turn());
+}
+
 fn calls() -> impl Strategy<Value = Payload> {
     (0..4_u8, 1..9_u64, 0..300_usize).prop_map(|(kind, key, size)| {
         let payload = Payload::msgpack(vec![kind; size]);
