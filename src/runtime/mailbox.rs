@@ -18,9 +18,10 @@ struct Inner<C> {
     commands: VecDeque<C>,
     /// Taken before those.
     urgent: VecDeque<C>,
-    weight: usize,
+    /// The bytes of all.
+    total: usize,
     /// Of those that wait while the link is full.
-    unbounded: usize,
+    weight: usize,
     waker: Option<Waker>,
     abandoned: bool,
 }
@@ -28,7 +29,7 @@ struct Inner<C> {
 impl<C> Default for Mailbox<C> {
     fn default() -> Self {
         let (commands, urgent) = (VecDeque::new(), VecDeque::new());
-        let inner = Inner { commands, urgent, weight: 0, unbounded: 0, waker: None, abandoned: false };
+        let inner = Inner { commands, urgent, total: 0, weight: 0, waker: None, abandoned: false };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -39,20 +40,20 @@ impl<C: Weigh + Urgent> Mailbox<C> {
     pub(super) fn put_without_wake(&self, commands: impl IntoIterator<Item = C>) -> Option<(Waker, usize)> {
         let mut inner = self.lock();
         for command in commands {
-            inner.weight += command.weight();
-            inner.unbounded += unbounded(&command);
+            inner.total += command.weight();
+            inner.weight += unbounded(&command);
             match command.is_urgent() {
                 true => inner.urgent.push_back(command),
                 false => inner.commands.push_back(command),
             }
         }
-        let weight = inner.weight;
+        let weight = inner.total;
         inner.waker.take().map(|waker| (waker, weight))
     }
 
     /// Returns the bytes that the reader has not processed yet, without what has a bound in the machine.
     pub(super) fn weight(&self) -> usize {
-        self.lock().unbounded
+        self.lock().weight
     }
 
     /// Stops the reader where it is, because the writer is gone.
@@ -86,11 +87,11 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         while count < most && weight < most_bytes {
             let Some(command) = inner.commands.pop_front() else { break };
             weight += command.weight();
-            inner.unbounded -= unbounded(&command);
+            inner.weight -= unbounded(&command);
             count += 1;
             into.push(command);
         }
-        inner.weight -= weight;
+        inner.total -= weight;
         inner.register(waker);
     }
 
@@ -100,12 +101,15 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         inner.take_urgent(into);
         let (mut count, mut weight) = (0, 0);
         while count < most && weight < most_bytes {
-            let Some(command) = inner.commands.pop_front_if(|command| !command.needs_link()) else { break };
+            if inner.commands.front().is_none_or(Urgent::needs_link) {
+                break;
+            }
+            let Some(command) = inner.commands.pop_front() else { break };
             weight += command.weight();
             count += 1;
             into.push(command);
         }
-        inner.weight -= weight;
+        inner.total -= weight;
         inner.register(waker);
     }
 
@@ -119,8 +123,8 @@ impl<C: Weigh + Urgent> Inner<C> {
     fn take_urgent(&mut self, into: &mut Vec<C>) {
         let taken = into.len();
         into.extend(self.urgent.drain(..));
-        self.weight -= into[taken..].iter().map(C::weight).sum::<usize>();
-        self.unbounded -= into[taken..].iter().map(unbounded).sum::<usize>();
+        self.total -= into[taken..].iter().map(C::weight).sum::<usize>();
+        self.weight -= into[taken..].iter().map(unbounded).sum::<usize>();
     }
 }
 

@@ -60,7 +60,8 @@ impl Valve {
     /// A command that need not wait any more.
     pub fn poll_command(&mut self, has_room: bool) -> Option<Command> {
         let takes_all = self.full_until.is_none() || has_room;
-        self.waiting.pop_front_if(|next| takes_all || !next.needs_link())
+        let is_next = self.waiting.front().is_some_and(|next| takes_all || !next.needs_link());
+        if is_next { self.waiting.pop_front() } else { None }
     }
 
     /// Each link begins empty.
