@@ -45,8 +45,18 @@ export class HandMadeSocket {
     const payload = Buffer.concat([varint(total), varint(0), Buffer.from([0]), Buffer.alloc(10)])
     this.#say(BIG, payload)
     this.#seq += 1
-    if (isAdmitted && !(await this.stranger.raw.hears(Buffer.from([32, 1, 0, 0, 0]))))
-      throw Error('no credit')
+    if (isAdmitted && !(await this.hasCredit())) throw Error('no credit')
+  }
+
+  /** Whether the message that its first one has begun may go on. */
+  hasCredit(): Promise<boolean> {
+    return this.stranger.raw.hears(Buffer.from([32, 1, 0, 0, 0]))
+  }
+
+  /** Says this under a number of its own. */
+  say(encoding: number, payload: Buffer, seq: number): void {
+    const { subject, tag } = this
+    this.stranger.raw.say(this.stranger.message({ subject, seq, attempt: tag, encoding, payload }))
   }
 
   /** Sends the next bytes of it. */
@@ -61,7 +71,6 @@ export class HandMadeSocket {
   }
 
   #say(encoding: number, payload: Buffer): void {
-    const { subject, tag } = this
-    this.stranger.raw.say(this.stranger.message({ subject, seq: this.#seq, attempt: tag, encoding, payload }))
+    this.say(encoding, payload, this.#seq)
   }
 }

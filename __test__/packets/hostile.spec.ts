@@ -190,6 +190,68 @@ test('a HELLO of 2^31 names, of a name of 2 GiB, and half of one', async () => {
   await half.closed
 })
 
+/** How long somebody takes who comes now, and calls. */
+async function arrival(): Promise<number> {
+  const since = Date.now()
+  const one = attacker().say(frame(CALL, 1, 3, varuint(1), packed(1)))
+  await one.frames(1)
+  one.socket.destroy()
+  return Date.now() - since
+}
+
+test('2000 that say nothing, or a HELLO byte by byte, keep nobody out, and go when the time for it is over', async () => {
+  const all = Array.from({ length: 2000 }, () => new Attacker())
+  await Promise.all(all.map(one => once(one.socket, 'connect')))
+  const words = hello(THEIRS)
+  let at = 0
+  const drip = setInterval(() => {
+    for (let n = 0; n < all.length; n += 2) all[n]!.socket.write(words.subarray(at, at + 1))
+    at += 1
+  }, 500)
+  try {
+    for (let n = 0; n < 20; n++) expect(await arrival()).toBeLessThan(1000)
+    await Promise.all(all.map(one => one.closed))
+    expect(at).toBeLessThan(words.length)
+  } finally {
+    clearInterval(drip)
+    for (const one of all) one.socket.destroy()
+  }
+}, 60_000)
+
+test('half of the head of a request from 1000, where WebSockets are expected, keeps nobody out', async () => {
+  const all = Array.from({ length: 1000 }, () => connect(ports.web, '127.0.0.1').on('error', () => undefined))
+  for (const one of all) one.write('GET / HTTP/1.1\r\nHost: x\r\nUpgr')
+  await Promise.all(all.map(one => once(one, 'connect')))
+  for (let n = 0; n < 20; n++) {
+    const since = Date.now()
+    const socket = new WebSocket(`ws://127.0.0.1:${ports.web}`)
+    socket.on('error', () => undefined)
+    await once(socket, 'message')
+    expect(Date.now() - since).toBeLessThan(1000)
+    socket.terminate()
+  }
+  for (const one of all) one.destroy()
+})
+
+test('floods of connections that come and go, with a HELLO or without, keep nobody waiting', async () => {
+  let isOver = false
+  const flood = async (n: number): Promise<void> => {
+    while (!isOver) {
+      const one = n % 2 === 0 ? attacker() : new Attacker()
+      await once(one.socket, 'connect')
+      one.socket.destroy()
+      await one.closed
+    }
+  }
+  const floods = Array.from({ length: 50 }, (_, n) => flood(n))
+  try {
+    for (let n = 0; n < 30; n++) expect(await arrival()).toBeLessThan(1000)
+  } finally {
+    isOver = true
+    await Promise.all(floods)
+  }
+})
+
 test('texts and frames on a WebSocket', async () => {
   const all = ['hello', '', Buffer.alloc(0), Buffer.from('ffffffff07', 'hex'), frame(POST, 4, 1)]
   for (const message of all) {

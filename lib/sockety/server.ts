@@ -18,6 +18,9 @@ import { listenArguments } from './listen-arguments'
 import { connectionSettings, listenSettings } from './options'
 import { withFixedData } from './producer'
 
+/** Connections that have not said their header: there may be as many in TLS's handshake. */
+const MAX_SILENT = 1000
+
 export interface ServerEvents {
   connection: [connection: Connection]
   listening: []
@@ -198,6 +201,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
       void connection.close(true)
       return
     }
+    if (this.#pending.size >= MAX_SILENT) this.#dropSilent()
     this.#pending.add(connection)
     const gone = (): void => {
       this.#pending.delete(connection)
@@ -210,6 +214,20 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
       this.#clients.add(connection)
       this.#tell('connection', connection)
     })
+  }
+
+  /** Of the address with most that have not said their header, the oldest goes. */
+  #dropSilent(): void {
+    const counts = new Map<string | undefined, number>()
+    for (const { remoteAddress } of this.#pending)
+      counts.set(remoteAddress, (counts.get(remoteAddress) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    for (const connection of this.#pending) {
+      if (counts.get(connection.remoteAddress) !== most) continue
+      this.#pending.delete(connection)
+      void connection.close(true)
+      return
+    }
   }
 
   #isFull(): boolean {
