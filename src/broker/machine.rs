@@ -332,7 +332,7 @@ impl Broker {
         };
         let reply = if let Err(refusal) = self.check_reserved(&subject) {
             self.refuse_interest(refusal)
-        } else if self.router.has_interest(&subject) {
+        } else if self.is_heard(&subject) {
             Reply::Interest(true)
         } else if timeout.is_zero() {
             if self.look_beyond(now, peer, ack, valid) {
@@ -362,6 +362,16 @@ impl Broker {
             }
         };
         self.acknowledge(peer, Some(ack), reply);
+    }
+
+    /// Returns whether somebody here gets what is published to a subject now.
+    fn is_heard(&self, subject: &str) -> bool {
+        match &self.upstream {
+            None => self.router.has_interest(subject),
+            Some(upstream) => {
+                self.router.has_member(subject, |pattern, peer| !upstream.is_joining(peer, pattern))
+            }
+        }
     }
 
     fn refuse_interest(&mut self, refusal: Refusal) -> Reply {

@@ -305,6 +305,14 @@ impl Router {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
     }
 
+    /// The same, of those members that `counts` says.
+    pub(super) fn has_member(&self, subject: &str, counts: impl Fn(&Pattern, PeerId) -> bool) -> bool {
+        self.interest.any_match(subject, |pattern, groups| {
+            let mut members = groups.values().flat_map(|group| group.members.keys());
+            !pattern.is_silent() && members.any(|peer| counts(pattern, *peer))
+        })
+    }
+
     /// Remembers that a chunk was refused for its size: the rest of its message is refused for the same.
     /// Returns the memory that this takes.
     pub(super) fn note_too_big(

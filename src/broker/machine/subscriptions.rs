@@ -102,12 +102,19 @@ impl Broker {
             upstream.subscribe(client, &pattern, queue.clone(), class, waits);
         }
         self.router.subscribe(&pattern, queue, peer, Way { class, since: now });
-        let peers = &mut self.peers;
-        self.waits.handle_interest(&pattern, |waiting, ack| {
-            peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
-        });
+        if !self.is_joining_beyond(peer, &pattern) {
+            self.answer_waits(&pattern);
+        }
         self.handle_owner(peer, &pattern);
         Ok(granted.map_or(SubscribeStatus::Added, |granted| SubscribeStatus::Exclusive(granted.token)))
+    }
+
+    /// Tells those who wait for it that somebody gets what is published.
+    pub(super) fn answer_waits(&mut self, pattern: &Pattern) {
+        let peers = &mut self.peers;
+        self.waits.handle_interest(pattern, |waiting, ack| {
+            peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
+        });
     }
 
     /// Takes the pattern away from whoever had it to itself. An older connection of the same is not told.

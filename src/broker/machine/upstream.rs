@@ -293,6 +293,12 @@ impl Broker {
         }
     }
 
+    /// Returns whether a client that is subscribed here gets nothing yet: a fabric above chooses among the
+    /// members of its group, and has not confirmed it.
+    pub(super) fn is_joining_beyond(&self, peer: PeerId, pattern: &Pattern) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.is_joining(peer, pattern))
+    }
+
     pub(super) fn forget_beyond(&mut self, peer: PeerId) {
         let client = self.client(peer);
         if let Some(upstream) = &mut self.upstream {

@@ -58,6 +58,7 @@ impl Broker {
                     self.tell_denial(peer, Action::Subscribe, pattern.as_str(), error.message.clone());
                 }
             }
+            UpstreamEvent::Joined(pattern) => self.answer_waits(&pattern),
             UpstreamEvent::Deliver(pattern, publication) => {
                 self.deliver_from_beyond(&pattern, None, publication);
             }

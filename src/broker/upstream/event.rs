@@ -13,6 +13,8 @@ pub(in crate::broker) enum UpstreamEvent {
     Counted(Counted, Reply),
     /// A pattern may not be subscribed to, or not any more.
     Refused { peers: Vec<PeerId>, pattern: Pattern, error: OpError },
+    /// A member of a group gets what is published to its pattern from now on.
+    Joined(Pattern),
     /// A message for the local subscribers of a pattern.
     Deliver(Pattern, Publication),
     /// A message for one of them.

@@ -35,6 +35,8 @@ pub(super) struct Member {
     pub(super) queue: Arc<str>,
     /// Who waits for it.
     batch: Option<BatchId>,
+    /// It is asked for, and not confirmed.
+    is_joining: bool,
     is_leaving: bool,
     /// Its client wants nothing of it any more.
     pub(super) is_gone: bool,
@@ -58,6 +60,12 @@ pub(super) enum Change {
     Awaited,
     /// Nothing.
     None,
+}
+
+impl Member {
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
 }
 
 impl RemoteInterest {
@@ -87,8 +95,9 @@ impl RemoteInterest {
     ) -> Change {
         self.joined += 1;
         self.by_peer.entry(peer).or_default().insert(pattern.clone(), Use::Member(self.joined));
+        let pattern = pattern.clone();
         let member =
-            Member { peer, pattern: pattern.clone(), queue, batch, is_leaving: false, is_gone: false };
+            Member { peer, pattern, queue, batch, is_joining: false, is_leaving: false, is_gone: false };
         self.members.insert(self.joined, member);
         Change::Join(self.joined)
     }
@@ -156,9 +165,30 @@ impl RemoteInterest {
         std::mem::take(&mut wanted.batches)
     }
 
+    /// Notes that a membership is asked for.
+    pub(super) fn note_joining(&mut self, member: u64) {
+        self.members.get_mut(&member).into_iter().for_each(|member| member.is_joining = true);
+    }
+
+    /// Returns whether a client becomes a member of a group, and is none yet.
+    pub(super) fn is_joining(&self, peer: PeerId, pattern: &Pattern) -> bool {
+        match self.by_peer.get(&peer).and_then(|uses| uses.get(pattern)) {
+            Some(Use::Member(number)) => self.members.get(number).is_some_and(|member| member.is_joining),
+            _ => false,
+        }
+    }
+
+    /// Returns the patterns of memberships that are asked for and not confirmed.
+    pub(super) fn joining(&self) -> Vec<Pattern> {
+        let joining = self.members.values().filter(|member| member.is_joining && !member.is_leaving);
+        joining.map(|member| member.pattern.clone()).collect()
+    }
+
     /// A membership is confirmed, or refused. Returns who waited for that.
     pub(super) fn settle_member(&mut self, member: u64) -> Option<BatchId> {
-        self.members.get_mut(&member)?.batch.take()
+        let member = self.members.get_mut(&member)?;
+        member.is_joining = false;
+        member.batch.take()
     }
 
     /// Returns who wants a pattern, group or not.
@@ -182,7 +212,7 @@ impl RemoteInterest {
     /// Nothing that was asked for counts any more, and nobody waits for it. Returns all that is wanted.
     pub(super) fn renew(&mut self) -> (Vec<Pattern>, Vec<u64>) {
         self.members.retain(|_, member| !member.is_leaving);
-        self.members.values_mut().for_each(|member| member.batch = None);
+        self.members.values_mut().for_each(|member| (member.batch, member.is_joining) = (None, false));
         for wanted in self.patterns.values_mut() {
             (wanted.asked, wanted.batches) = (None, Vec::new());
         }

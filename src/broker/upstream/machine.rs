@@ -267,6 +267,12 @@ impl Upstream {
         }
     }
 
+    /// Returns whether a client that has subscribed here is not given messages yet: a member of a group that
+    /// is not confirmed.
+    pub(in crate::broker) fn is_joining(&self, peer: PeerId, pattern: &Pattern) -> bool {
+        self.interest.is_joining(peer, pattern)
+    }
+
     /// A client has unsubscribed here.
     pub(in crate::broker) fn unsubscribe(&mut self, client: Client, pattern: &Pattern) {
         self.release(client, pattern, None);

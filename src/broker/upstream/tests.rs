@@ -177,6 +177,58 @@ fn a_group_is_chosen_from_by_the_upstream_only() {
 }
 
 #[test]
+fn who_waits_for_a_group_is_told_when_the_upstream_has_its_first_member() {
+    let mut stage = gateway();
+    let [worker, early, late] = stage.joined();
+    let wait = |timeout| {
+        move |ack| ClientOp::WaitForInterest {
+            ack,
+            subject: "jobs".into(),
+            timeout: Duration::from_secs(timeout),
+        }
+    };
+    let before = stage.begin(early, wait(9));
+    stage.begin(worker, |ack| subscribe(Some(ack), [("jobs", Some("workers"))]));
+    let after = stage.begin(late, wait(9));
+    let told = Some(Reply::Interest(true));
+    assert_eq!((stage.answer(early, before), stage.answer(late, after)), (None, None), "nobody gets it yet");
+    let [looked, asked] = [stage.begin(late, wait(0)), stage.begin(late, wait(9))];
+    for op in said(&mut stage) {
+        match op {
+            UpstreamOp::Join { ack, .. } => {
+                let added = Reply::Subscribed(vec![Ok(SubscribeStatus::Added)]);
+                news(&mut stage, ServerOp::Ack { id: ack, reply: added });
+            }
+            UpstreamOp::Op(ClientOp::WaitForInterest { ack, timeout, .. }) if timeout.is_zero() => {
+                news(&mut stage, ServerOp::Ack { id: ack, reply: Reply::Interest(false) });
+            }
+            UpstreamOp::Op(ClientOp::WaitForInterest { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let answers = [(early, before), (late, after), (late, asked)].map(|(peer, ack)| stage.answer(peer, ack));
+    assert_eq!(answers, [told.clone(), told.clone(), told.clone()]);
+    assert_eq!(stage.answer(late, looked), Some(Reply::Interest(false)), "as it was then");
+    // A look from now on finds it here.
+    let again = stage.begin(late, wait(9));
+    assert_eq!((stage.answer(late, again), said(&mut stage).len()), (told, 0));
+}
+
+#[test]
+fn who_waits_for_a_group_is_told_when_the_upstream_is_lost_before_it_has_confirmed_a_member() {
+    let mut stage = gateway();
+    let [worker, asker] = stage.joined();
+    let timeout = Duration::from_secs(9);
+    let wait = stage.begin(asker, |ack| ClientOp::WaitForInterest { ack, subject: "jobs".into(), timeout });
+    stage.begin(worker, |ack| subscribe(Some(ack), [("jobs", Some("workers"))]));
+    assert_eq!(stage.answer(asker, wait), None);
+    lose(&mut stage);
+    assert_eq!(stage.answer(asker, wait), Some(Reply::Interest(true)), "it is served here");
+    let job = publish(&mut stage, asker, "jobs");
+    assert_eq!(stage.answer(asker, job), Some(Reply::Published { count: 1 }));
+}
+
+#[test]
 fn what_has_an_owner_here_stays_here_while_he_is_heard() {
     let mut stage = gateway();
     let [owner, writer] = stage.joined();

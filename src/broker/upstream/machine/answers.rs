@@ -67,14 +67,19 @@ impl Upstream {
 
     fn handle_joined(&mut self, member: u64, status: Result<SubscribeStatus, OpError>) {
         let Some(known) = self.interest.member(member) else { return };
-        let (peer, pattern) = (known.peer, known.pattern.clone());
+        let (peer, pattern, is_leaving) = (known.peer, known.pattern.clone(), known.is_leaving());
         let refusal = status.err();
         if let Some(batch) = self.interest.settle_member(member) {
             let answered = self.batches.settle(batch, &pattern, refusal.as_ref(), &mut self.usage);
             self.events.extend(answered.map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
         }
-        let refused = refusal.map(|error| UpstreamEvent::Refused { peers: vec![peer], pattern, error });
-        self.events.extend(refused);
+        match refusal {
+            Some(error) => {
+                self.events.push_back(UpstreamEvent::Refused { peers: vec![peer], pattern, error });
+            }
+            None if !is_leaving => self.events.push_back(UpstreamEvent::Joined(pattern)),
+            None => {}
+        }
     }
 
     /// A pattern that stood is refused.
@@ -127,6 +132,8 @@ impl Upstream {
         self.events
             .extend(answered.into_iter().map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
         self.end_drains();
+        // They are served here meanwhile.
+        self.events.extend(self.interest.joining().into_iter().map(UpstreamEvent::Joined));
         self.interest.renew();
         self.tell_released();
     }

@@ -53,6 +53,7 @@ impl Upstream {
     pub(super) fn push_join(&mut self, client: Option<Client>, member: u64) -> Option<AckId> {
         let known = self.interest.member(member)?;
         let (pattern, queue) = (known.pattern.clone(), known.queue.clone());
+        self.interest.note_joining(member);
         let ack = self.expect(client, Awaited::Member(member));
         self.push_op(client, UpstreamOp::Join { ack, member, pattern, queue });
         Some(ack)
