@@ -1342,7 +1342,8 @@ export interface Broadcast<
   readonly volatile: Broadcast<Out, Ask>
   /**
    * Writes to each member, encoded once. Returns how many sockets of this server took it; the other servers follow, in the
-   * order of this server's calls. Who has a full window does not stop the rest: `rooms.slowMember` says what happens.
+   * order of this server's calls. Who has a full window does not stop the rest: `rooms.slowMember` says what happens. For
+   * another server 100,000 broadcasts or 64 MiB wait; beyond that it is lost, and `peerLost` counts what it misses.
    *
    * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`
    */
@@ -1861,7 +1862,7 @@ export interface EndOptions {
 export interface SocketServerEvents<Socket = ServerSocket> {
   /** Held back until there is a listener or a loop: at most 10 000, further ones are closed. */
   connection: [socket: Socket]
-  /** Another server of the subject was lost, with its members and so many messages that it may not have. */
+  /** Another server of the subject was lost, with its members and so many broadcasts that it may not have. */
   peerLost: [lost: { id: string; undelivered: number }]
   disconnected: []
   connecting: []

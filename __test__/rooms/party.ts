@@ -102,10 +102,10 @@ export class Party implements Watcher {
   readonly #all: Broadcasted[]
   /** The number of the last broadcast that came from each party. */
   readonly #newest = new Map<Party, number>()
-  /** Servers that were lost, or broadcasts to them. */
-  readonly lost = new Set<string>()
-  /** What was written to links. */
-  readonly #sent: { readonly broadcast: Broadcasted; readonly link: SimulatedLink }[] = []
+  /** Servers that were lost, or broadcasts to them: how many. */
+  readonly lost = new Map<string, number>()
+  /** The first broadcast that was written to a link, and the first that was not since it had ended. */
+  readonly #said = new Map<SimulatedLink, { from: number; end: number | undefined }>()
   /** Outcomes of `send` that are not known yet. */
   unsettled = 0
   #delivered: Set<number> | undefined
@@ -125,13 +125,14 @@ export class Party implements Watcher {
       fabric: this.process.fabric,
       maxMessageBytes: 1_000_000,
       rowsAtOnce: world.rowsAtOnce,
+      maxWaiting: world.maxWaiting,
       countSent: () => {},
       broadcast: handles => this.#handleDelivery(handles),
       now: () => world.now,
       random: () => world.chance.fraction(),
       soon: callback => void world.after(0, this.process, callback),
       after: (ms, callback) => world.after(ms, this.process, callback),
-      announceLost: id => void this.lost.add(id),
+      announceLost: (id, undelivered) => void this.lost.set(id, (this.lost.get(id) ?? 0) + undelivered),
     }
     this.rooms = new Rooms(host, options)
     this.process.watcher = this
@@ -226,7 +227,7 @@ export class Party implements Watcher {
   }
 
   /** Compares what a broadcast of another server does here with what is true. */
-  watch(data: unknown, handle: () => void): void {
+  watch(link: SimulatedLink, data: unknown, handle: () => void): void {
     const number = numberOf(data)
     if (number === undefined) {
       handle()
@@ -238,6 +239,9 @@ export class Party implements Watcher {
     if ((this.#newest.get(from) ?? -1) > number)
       throw new Error(`broadcast ${number} came to ${this.id} too late`)
     this.#newest.set(from, number)
+    const missing = from.missing(link.other!, number).filter(({ arrivedAt }) => !arrivedAt.has(this.process))
+    if (missing.length > 0)
+      throw new Error(`${missing.length} broadcasts before ${number} did not come to ${this.id}`)
     const meant = this.#meant(audience)
     this.#delivered = new Set()
     handle()
@@ -246,15 +250,34 @@ export class Party implements Watcher {
 
   handleWritten(link: SimulatedLink, data: unknown): void {
     const number = numberOf(data)
-    if (number !== undefined) this.#sent.push({ broadcast: this.#all[number]!, link })
+    if (number !== undefined && !this.#said.has(link)) this.#said.set(link, { from: number, end: undefined })
+  }
+
+  handleEnd(link: SimulatedLink): void {
+    const said = this.#said.get(link)
+    if (said !== undefined) said.end ??= this.#all.length
+  }
+
+  /** What was to be written to a link from its first broadcast on, up to another one. */
+  missing(link: SimulatedLink, before: number): Broadcasted[] {
+    const { from, end = before } = this.#said.get(link)!
+    return this.#all
+      .slice(from, Math.min(end, before))
+      .filter(broadcast => broadcast.from === this && !broadcast.audience.isLocal)
   }
 
   /** What was written to a server arrived there, or its loss was told. */
   checkSent(): void {
-    for (const { broadcast, link } of this.#sent) {
+    const missing = new Map<string, number>()
+    for (const link of this.#said.keys()) {
       const to = link.other!.where
-      if (!broadcast.arrivedAt.has(to) && !this.lost.has(to.id))
-        throw new Error(`${this.id} was not told that ${to.id} has missed a broadcast`)
+      const lost = this.missing(link, this.#all.length).filter(({ arrivedAt }) => !arrivedAt.has(to))
+      missing.set(to.id, (missing.get(to.id) ?? 0) + lost.length)
+    }
+    for (const [id, count] of missing) {
+      const told = this.lost.get(id) ?? 0
+      if (told < count)
+        throw new Error(`${this.id} was told that ${id} has missed ${told}, and it was ${count}`)
     }
   }
 

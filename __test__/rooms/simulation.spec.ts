@@ -99,7 +99,8 @@ class Story {
   }
 
   #write(party: Party): void {
-    const { chance } = this.world
+    const { world } = this
+    const { chance } = world
     const rooms = [...new Set([chance.pick(ROOMS), chance.pick(ROOMS)])]
     const members = [...this.parties.values()].flatMap(({ members }) => [...members])
     const except = [`room:${chance.pick(ROOMS)}`, ...(members.length > 0 ? [chance.pick(members).id] : [])]
@@ -108,7 +109,12 @@ class Story {
     else {
       const audience = { rooms, except: except.slice(chance.below(3)), isLocal: chance.below(5) === 0 }
       if (chance.below(8) === 0) party.ask(audience).catch(error => this.#failures.push(error))
-      else party.write(audience, chance.below(3) === 0)
+      else {
+        // Often more at once than a window has room for.
+        const isBurst = chance.below(6) === 0 && world.now < STORM - 5000
+        const count = isBurst ? 1 + chance.below(60) : 1
+        for (let i = 0; i < count; i++) party.write(audience, chance.below(3) === 0)
+      }
     }
   }
 

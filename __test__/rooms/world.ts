@@ -2,6 +2,7 @@
 // delays, loses hellos, and is cut. A link keeps its promise as sockets do: once and in order, or its end tells.
 import type { EventEmitter } from 'node:events'
 import type { State } from '../../index'
+import { MessageData } from '../../lib/messaging/message'
 import type { Link, LinkServer, RoomClient } from '../../lib/rooms/host'
 import { type Dice, dice } from '../support/dice'
 
@@ -31,7 +32,9 @@ export class World {
   isStormy = true
   /** Messages that a link keeps. */
   readonly window: number
-  /** Rows in one message of a table: mostly so few that a table is in several. A small window takes a table in one. */
+  /** Messages that may wait for a link. */
+  readonly maxWaiting: number
+  /** Rows in one message of a table: mostly so few that a table is in several. */
   readonly rowsAtOnce: number
   readonly hearers: { readonly where: Process; readonly hear: (data: unknown) => void }[] = []
   /** Links that are not closed. */
@@ -41,8 +44,9 @@ export class World {
 
   constructor(seed: number) {
     this.chance = dice(seed)
-    this.window = this.chance.below(4) === 0 ? 5 + this.chance.below(20) : 1000
-    this.rowsAtOnce = this.window < 1000 ? 1000 : this.chance.pick([1, 2, 3, 1000])
+    this.window = this.chance.below(2) === 0 ? 5 + this.chance.below(20) : 1000
+    this.maxWaiting = this.chance.below(4) === 0 ? 100 + this.chance.below(100) : 100_000
+    this.rowsAtOnce = this.chance.pick([1, 2, 3, 1000])
   }
 
   /** Runs something at a process: not while it is frozen, and not once it is dead. */
@@ -114,8 +118,10 @@ function pair(one: string, other: string): string {
 
 /** Looks at what comes over the links of a process, and at what is written to them. */
 export interface Watcher {
-  watch(data: unknown, handle: () => void): void
+  watch(link: SimulatedLink, data: unknown, handle: () => void): void
   handleWritten(link: SimulatedLink, data: unknown): void
+  /** A link ends: nothing more is written to it. */
+  handleEnd(link: SimulatedLink): void
 }
 
 /** An incarnation of a server, with its client. */
@@ -257,9 +263,23 @@ export class SimulatedLink implements Link {
     }
   }
 
-  write(data: unknown): boolean {
+  async drain({ timeout } = { timeout: Number.POSITIVE_INFINITY }): Promise<void> {
+    const late = this.#world.now + timeout
+    while (this.#unacked.length > 0 && this.state !== 'closed') {
+      if (this.#world.now >= late) throw new Error('408')
+      await new Promise<void>(resolve => this.#world.after(20, this.where, resolve))
+    }
+  }
+
+  undelivered(): readonly { data: unknown }[] {
+    return this.#unacked
+  }
+
+  write(given: unknown): boolean {
     if (this.state === 'closed') throw Object.assign(new Error('closed'), { code: 'EPIPE' })
-    if (this.#unacked.length >= this.#world.window) throw new Error('ENOBUFS')
+    if (this.#unacked.length >= this.#world.window)
+      throw Object.assign(new Error('full'), { code: 'ENOBUFS' })
+    const data = given instanceof MessageData ? given.data : given
     this.#unacked.push({ number: ++this.#written, data })
     this.where.watcher?.handleWritten(this, data)
     this.#send()
@@ -275,6 +295,7 @@ export class SimulatedLink implements Link {
       })
     }
     this.state = 'closed'
+    where.watcher?.handleEnd(this)
     this.#world.after(0, where, () => this.#end(undefined))
   }
 
@@ -345,7 +366,7 @@ export class SimulatedLink implements Link {
     if (this.state === 'closed' || number !== this.#received + 1) return
     this.#received = number
     const copy = structuredClone(data)
-    this.where.watcher?.watch(copy, () => this.#emit('data', copy))
+    this.where.watcher?.watch(this, copy, () => this.#emit('data', copy))
   }
 
   /** Looks whether the other side is there. */
@@ -373,6 +394,7 @@ export class SimulatedLink implements Link {
 
   #end(code: string | undefined): void {
     if (!this.#world.links.delete(this)) return
+    if (this.state !== 'closed') this.where.watcher?.handleEnd(this)
     this.state = 'closed'
     this.#emit('closed', code === undefined ? undefined : { code }, this.#unacked.length)
   }

@@ -216,7 +216,7 @@ class Post {
   async #sendAll(): Promise<void> {
     await new Promise<void>(resolve => this.#host.after(COALESCE, resolve))
     do {
-      await this.#peer.link.waitUntilWritable()
+      await this.#peer.queue.waitUntilWritable()
       const answers = this.#takeBatch()
       this.#isTold = this.#isLast && this.#answers.length === 0
       this.#say(this.#peer, { kind: 'answers', number: this.#number, answers, isLast: this.#isTold })

@@ -35,6 +35,10 @@ export interface Link {
   readonly state: State
   write(data: unknown): boolean
   waitUntilWritable(): Promise<void>
+  /** Resolves when everything that was written is handled. */
+  drain(options?: { timeout: number }): Promise<void>
+  /** What the other side is not known to have handled, once it is closed. */
+  undelivered(): readonly { readonly data: unknown }[]
   close(): void
   unref(): unknown
   on(name: string, listener: (...args: never[]) => void): unknown
@@ -74,6 +78,8 @@ export interface RoomHost {
   readonly maxMessageBytes: number
   /** Rows in one message of a table that another server is told. */
   readonly rowsAtOnce: number
+  /** Messages that may wait for a link whose window is full. */
+  readonly maxWaiting: number
   /** Why there is no connection, as far as that is known. */
   readonly obstacle?: Failure | undefined
   countSent(bytes: number): void

@@ -1,6 +1,7 @@
 // The other servers of a listener: how they are found, and the socket to each.
 import type { Link, LinkServer, RoomHost } from './host'
-import { type Change, decodePeer, encodePeer, entryOf, type PeerMessage, type Row, rowOf } from './messages'
+import { LinkQueue, Said } from './link-queue'
+import { type Change, decodePeer, entryOf, type PeerMessage, type Row, rowOf } from './messages'
 import { MAX_ENTRIES, MAX_TABLE_BYTES } from './options'
 import { type Entry, Table } from './table'
 
@@ -28,6 +29,7 @@ type Timer = ReturnType<RoomHost['after']>
 export interface Peer {
   readonly id: string
   readonly link: Link
+  readonly queue: LinkQueue
   table: Table
   /** The table that is arriving. */
   coming: Table
@@ -93,15 +95,22 @@ export class Peers {
     return this.#all.size
   }
 
-  /** Says something to one of them. One that takes no more is given up: it is told everything when it is back. */
+  /**
+   * Says something to one of them, as soon as its link takes it. One for which too much waits is given up: it is told
+   * everything when it is back.
+   */
   say(peer: Peer, message: PeerMessage): void {
-    if (message.kind !== 'changes' && message.kind !== 'table') this.#flushChanges()
-    this.#tell(peer.link, message)
+    this.#flushChanges()
+    peer.queue.say(new Said(message))
   }
 
   sayAll(message: PeerMessage): void {
     this.#flushChanges()
-    for (const peer of [...this.#all.values()]) this.say(peer, message)
+    this.#sayAll(new Said(message))
+  }
+
+  #sayAll(said: Said): void {
+    for (const { queue } of [...this.#all.values()]) queue.say(said)
   }
 
   /** Tells all of a change, together with others of these milliseconds. */
@@ -109,6 +118,12 @@ export class Peers {
     if (this.#all.size === 0) return
     this.#changes.push(change)
     this.#changeTimer ??= this.#host.after(COALESCE, () => this.#flushChanges())
+  }
+
+  /** Resolves when the others have handled what they were told, as far as they are there. */
+  async whenHandled(): Promise<void> {
+    this.#flushChanges()
+    await Promise.all(Array.from(this.#all.values(), ({ queue }) => queue.whenHandled()))
   }
 
   close(): void {
@@ -209,14 +224,16 @@ export class Peers {
   /** Listens to a link, and introduces this server. */
   #attend(link: Link, id: string | undefined): void {
     let peer: Peer | undefined
+    const queue = new LinkQueue(link, this.#host.maxWaiting, isFull => this.#giveUp({ link, queue }, isFull))
     link.isOwned = true
     link.on('data', (data: unknown) => {
       const message = decodePeer(data)
       if (message === undefined || this.#isClosed) return
       if (peer !== undefined) this.#handle(peer, message)
-      else if (message.kind === 'hello') peer = this.#name(link, message.id, id)
+      else if (message.kind === 'hello') peer = this.#name(queue, message.id, id)
     })
-    link.on('closed', (reason: { code: unknown } | undefined, undelivered: number) => {
+    link.on('closed', (reason: { code: unknown } | undefined) => {
+      queue.end()
       this.#unnamed.delete(link)
       if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
       if (peer === undefined) return
@@ -225,6 +242,7 @@ export class Peers {
       // This client ends, or its broker: that tells nothing of the other server.
       const isOwnEnd = isGone && this.#isEndOfOwn(link, reason?.code)
       this.#owner.handleLinkClosed(peer)
+      const { undelivered } = queue
       if (undelivered > 0 || (isGone && !isOrderly && !isOwnEnd))
         this.#owner.handleUndelivered(peer.id, undelivered)
       if (!isGone) return
@@ -244,7 +262,7 @@ export class Peers {
     }
     link.on('disconnected', note(true))
     link.on('ready', note(false))
-    this.#tell(link, { kind: 'hello', id: this.#host.id })
+    queue.say(new Said({ kind: 'hello', id: this.#host.id }))
   }
 
   #isEndOfOwn(link: Link, code: unknown): boolean {
@@ -260,7 +278,8 @@ export class Peers {
   }
 
   /** The other side has said who it is. A newer link takes the place of one that is dead and not known to be. */
-  #name(link: Link, id: string, expected: string | undefined): Peer | undefined {
+  #name(queue: LinkQueue, id: string, expected: string | undefined): Peer | undefined {
+    const { link } = queue
     this.#unnamed.delete(link)
     this.#reaching.delete(id)
     const old = this.#all.get(id)
@@ -272,6 +291,7 @@ export class Peers {
     const peer: Peer = {
       id,
       link,
+      queue,
       table: old?.table ?? new Table(),
       coming: new Table(),
       isKnown: false,
@@ -284,7 +304,7 @@ export class Peers {
       this.#host.after(Math.max(0, left), () => this.#forgetBefore(peer))
     }
     // Flushes changes first: they are in the table.
-    this.#sendTable(link)
+    this.#sendTable(queue)
     this.#all.set(id, peer)
     old?.link.close()
     return peer
@@ -294,7 +314,7 @@ export class Peers {
     if (message.kind === 'table') {
       for (const row of message.rows) peer.coming.set(row[0], entryOf(row))
       if (isTooLarge(peer.coming)) {
-        this.#giveUp(peer.link)
+        this.#giveUp(peer)
         return
       }
       if (!message.isLast) return
@@ -304,7 +324,7 @@ export class Peers {
       this.#replaceTable(peer, coming)
     } else if (message.kind === 'changes') {
       this.#owner.handleChanges(peer, message.changes)
-      if (isTooLarge(peer.table)) this.#giveUp(peer.link)
+      if (isTooLarge(peer.table)) this.#giveUp(peer)
     } else this.#owner.handleMessage(peer, message)
   }
 
@@ -320,12 +340,12 @@ export class Peers {
   }
 
   /** Sends all that is here. What is to be told of changes is in it. */
-  #sendTable(link: Link): void {
+  #sendTable(queue: LinkQueue): void {
     this.#flushChanges()
     let rows: Row[] = []
     let bytes = 0
     const send = (isLast: boolean): void => {
-      this.#tell(link, { kind: 'table', rows, isLast })
+      queue.say(new Said({ kind: 'table', rows, isLast }))
       rows = []
       bytes = 0
     }
@@ -343,22 +363,17 @@ export class Peers {
     const changes = this.#changes
     if (changes.length === 0) return
     this.#changes = []
-    for (const peer of [...this.#all.values()]) this.say(peer, { kind: 'changes', changes })
+    this.#sayAll(new Said({ kind: 'changes', changes }))
   }
 
-  /** Writes to a link. One that takes no more is given up. */
-  #tell(link: Link, message: PeerMessage): void {
-    try {
-      link.write(encodePeer(message))
-    } catch (error) {
-      // One that is ending by itself is not given up.
-      if ((error as { code?: unknown }).code !== 'EPIPE') this.#giveUp(link)
-    }
-  }
-
-  #giveUp(link: Link): void {
+  /** The two begin anew: what it says, or what waits for it, is too much. `isToHaveTheRest`: it may handle what it has. */
+  #giveUp({ link, queue }: Pick<Peer, 'link' | 'queue'>, isToHaveTheRest = false): void {
+    if (this.#givenUp.has(link)) return
     this.#givenUp.add(link)
-    link.close()
+    queue.end()
+    const close = (): void => link.close()
+    if (!isToHaveTheRest) close()
+    else link.drain({ timeout: LINK_OPTIONS.resumeTimeout }).then(close, close)
   }
 }
 

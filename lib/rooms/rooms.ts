@@ -239,6 +239,11 @@ export class Rooms implements PeersOwner {
     }
   }
 
+  /** Resolves when the other servers have handled what was written, as far as they are there. */
+  whenHandled(): Promise<void> {
+    return this.#peers.whenHandled()
+  }
+
   /** `reason`: what those get who wait for answers. */
   close(reason?: Failure): void {
     this.#isClosed = true

@@ -5,12 +5,13 @@ import * as commands from '../engine/commands'
 import type { ClientContext } from '../messaging/client-context'
 import type { ReadsOptions } from '../rooms/broadcast'
 import type { RoomClient, RoomHost } from '../rooms/host'
+import { MAX_WAITING } from '../rooms/link-queue'
 import { Rooms } from '../rooms/rooms'
 import { nextTick } from '../values/platform'
 import { SEND_SHAPE, writeOptions } from './options'
 import type { SocketSettings } from './settings'
 
-/** At most 4 MiB, and few enough messages that a full table fits the window of a link. */
+/** At most 4 MiB. */
 const ROWS_AT_ONCE = 1000
 
 export function openRooms(
@@ -28,6 +29,7 @@ export function openRooms(
       return settings.maxMessageBytes(context)
     },
     rowsAtOnce: ROWS_AT_ONCE,
+    maxWaiting: MAX_WAITING,
     get obstacle() {
       return context.obstacle
     },

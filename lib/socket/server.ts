@@ -9,7 +9,7 @@ import type {
   WaitOptions,
   WriteOptions,
 } from '../../index'
-import { checkWait } from '../async/bounds'
+import { checkWait, settledWithin } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
@@ -396,7 +396,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
           if (why instanceof FabricError) cause ??= new Failure(why.code, why.message, why.cause)
         })
       })
+      const begun = Date.now()
       await Promise.all(endings)
+      const timeout = options?.timeout && Math.max(1, options.timeout - (Date.now() - begun))
+      if (this.#rooms !== undefined) await settledWithin(this.#rooms.whenHandled(), { timeout }, 'rooms')
       this.close()
     }
     await this.#lifecycle.whenGone()

@@ -1,0 +1,50 @@
+// More at once than the link between two servers has room for.
+import { once } from 'node:events'
+import type { ConatSocketClient, ConatSocketServer } from 'selvedge'
+import { describeFabrics, type Fabric } from '../support/fabrics'
+import { take } from '../support/sockets'
+
+/** The window of a link is 1000. */
+const COUNT = 20_000
+
+/** Two servers that have met, and the client of a socket that is in the lobby of the second. */
+async function lobby(fabric: Fabric): Promise<[ConatSocketServer, ConatSocketServer, ConatSocketClient]> {
+  const listeners = [0, 1].map(n =>
+    fabric.client().socket.listen('chat', { id: `s${n}`, maxQueueSize: 2 * COUNT }),
+  )
+  await Promise.all(listeners.map(listener => listener.waitUntilReady()))
+  const [here, there] = listeners as [(typeof listeners)[0], (typeof listeners)[0]]
+  const connected = once(there, 'connection')
+  const joined = once(here.room('lobby'), 'join')
+  const client = fabric.client().socket.connect('chat', { loadBalancer: () => 's1' })
+  const [socket] = await connected
+  socket.join('lobby')
+  await joined
+  return [here, there, client]
+}
+
+describeFabrics('a burst to a member at another server', fabric => {
+  test(`of ${COUNT} broadcasts in one tick arrives whole, in order, and nobody is lost meanwhile`, async () => {
+    const [here, , client] = await lobby(fabric)
+    const told: unknown[] = []
+    here.on('peerLost', lost => told.push(lost))
+    here.room('lobby').on('leave', (_, reason) => told.push(reason))
+    const received = take(client, COUNT + 2)
+    for (let n = 0; n < COUNT; n++) here.to('lobby').write(n)
+    const sent = here.to('lobby').send('sent')
+    // What is not worth waiting for is not waited for.
+    expect(here.to('lobby').volatile.write('volatile')).toBe(0)
+    expect(await sent).toEqual({ delivered: 1, lost: [] })
+    here.to('lobby').write('last')
+    expect(await received).toEqual([...Array.from({ length: COUNT }, (_, n) => n), 'sent', 'last'])
+    expect(told).toEqual([])
+  })
+
+  test('arrives whole when its server ends behind it', async () => {
+    const [here, , client] = await lobby(fabric)
+    const received = take(client, COUNT)
+    for (let n = 0; n < COUNT; n++) here.to('lobby').write(n)
+    await here.end()
+    expect(await received).toEqual(Array.from({ length: COUNT }, (_, n) => n))
+  })
+})
