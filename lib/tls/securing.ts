@@ -2,6 +2,7 @@
 import type { TLSSocket } from 'node:tls'
 import { systemError } from '../net/errors'
 import type { Socket } from '../net/socket'
+import { nextTick } from '../values/platform'
 
 const ADDRESSES = [
   'localAddress',
@@ -31,6 +32,7 @@ export function complete(secure: TLSSocket, below: Socket, allowHalfOpen = below
   secure.address = (() => below.address()) as TLSSocket['address']
   secure.setNoDelay = () => secure
   secure.setKeepAlive = () => secure
+  dropWordsAfterEnd(below)
   for (const name of ['suspend', 'continue']) below.on(name, () => secure.emit(name))
   // Node's own event before `error`, a listener of which would hide that there is no other. An alert says why it ends.
   let isTold = false
@@ -58,4 +60,18 @@ export function complete(secure: TLSSocket, below: Socket, allowHalfOpen = below
     if (!ended && !isTold && !secure.writableEnded && !secure.destroyed)
       secure.destroy(systemError('read', 'ECONNRESET'))
   })
+}
+
+/**
+ * An application that ends the stream before the handshake is over leaves TLS with words that nobody hears any more. TCP
+ * refuses them, which Node's TLS does not mind; as a write after the end they would be an error of the stream.
+ */
+function dropWordsAfterEnd(below: Socket): void {
+  const { write } = below
+  below.write = function (this: Socket, ...args: unknown[]): boolean {
+    if (!below.writableEnded) return (write as (...args: unknown[]) => boolean).apply(below, args)
+    const done = args.find(arg => typeof arg === 'function') as (() => void) | undefined
+    if (done !== undefined) nextTick(done)
+    return true
+  } as typeof write
 }
