@@ -118,6 +118,7 @@ export type ErrorCode =
   | 'ERR_SOCKETY_NOT_CONNECTED'
   | 'ERR_SOCKETY_PROTOCOL'
   | 'ERR_SOCKETY_UNREAD'
+  | 'ERR_SOCKET_ABORTED'
   | 'ERR_SOCKET_ALREADY_BOUND'
   | 'ERR_SOCKET_BAD_BUFFER_SIZE'
   | 'ERR_SOCKET_BAD_TYPE'
@@ -409,7 +410,8 @@ export interface ConnectOptions {
   autoConnect?: boolean | undefined
   /**
    * Reconnects, for ever, when the connection is lost. `false`: whatever waits for a connection, and whatever
-   * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`.
+   * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`. Sockets and
+   * socket servers close: `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
    * @default true
    */
   reconnection?: boolean | undefined
@@ -1702,8 +1704,14 @@ declare abstract class ConatSocketBase<
    * nothing.
    */
   close(): void
-  /** The same as `close`. */
-  destroy(): void
+  /**
+   * The same as `close`. With a reason, unless `end` was called, what was written is incomplete: loops and streams of
+   * the other side throw `"ERR_SOCKET_ABORTED"`, whose text has the words of this error, behind what has arrived.
+   *
+   * @example
+   * source.on('error', error => socket.destroy(error))
+   */
+  destroy(reason?: unknown): void
   /**
    * Ends in order: writes no more, and resolves when the other side has handled everything and open requests
    * are answered. Goes on for as long as something moves, or for `timeout` ms. Nobody has to await it.
@@ -1730,8 +1738,9 @@ declare abstract class ConatSocketBase<
   /**
    * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
-   * socket; `destroy()` closes it. When the other side closes in order, the stream ends behind the data; when the
-   * socket is lost, the stream is destroyed with the reason.
+   * socket; `destroy()` closes it, as does a loop that is left when nothing was written, and `destroy(error)`, as of a
+   * `pipeline` that fails or is aborted, destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream ends behind the data;
+   * when the socket is lost, the stream is destroyed with the reason.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `toWeb` makes streams of the platform.
@@ -1747,9 +1756,10 @@ declare abstract class ConatSocketBase<
   toDuplex(options?: SocketDuplexOptions): Duplex
   /**
    * Returns the socket as streams of the platform, of values. A value is acknowledged when the next one is read, so a slow
-   * reader slows down the writer, and nothing is read ahead. To close `writable` ends the socket; to cancel or abort either
-   * closes it. When the other side closes in order, `readable` ends behind the data; when the socket is lost, both fail with
-   * the reason. The data belongs to `readable` from then on.
+   * reader slows down the writer, and nothing is read ahead. To close `writable` ends the socket; to abort it, or to cancel
+   * `readable`, closes it: with a reason, and always at an abort, as `destroy(reason)`. When the other side closes in
+   * order, `readable` ends behind the data; when the socket is lost, both fail with the reason. The data belongs to
+   * `readable` from then on.
    *
    * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already · `"ERR_UNSUPPORTED"` the socket renews itself
    * @example

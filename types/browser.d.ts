@@ -405,7 +405,11 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   disconnect(): void
   /** Closes at once, and tells the other side. */
   close(): void
-  destroy(): void
+  /**
+   * The same as `close`. With a reason, what was written is incomplete: loops of the other side throw
+   * `"ERR_SOCKET_ABORTED"`, whose text has the words of this error.
+   */
+  destroy(reason?: unknown): void
   /**
    * Ends in order: writes no more, and resolves when the other side has handled everything.
    * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are left · `"ABORT_ERR"`

@@ -57,6 +57,32 @@ for (const kind of ['selvedge wire', 'gateways'] as const) {
       await expect(server.request('text')).rejects.toMatchObject({ code: 'ERR_SERVICE', message: 'a text' })
     })
 
+    test('gives up what it has begun, and is told the same', async () => {
+      const looped = async (socket: AsyncIterable<unknown>): Promise<unknown> => {
+        for await (const _ of socket);
+        return 'complete'
+      }
+      const failure = Object.assign(Error('the disk is full'), { code: 'ENOSPC' })
+      const given = { code: 'ERR_SOCKET_ABORTED', message: expect.stringMatching(/the disk is full/) }
+      for (const reason of [failure, undefined]) {
+        for (const isPage of [true, false]) {
+          const { host, page, server, socket } = await joined(fabric, address())
+          const [from, to] = isPage ? [socket, server] : [server, socket]
+          const reading = looped(to)
+          await from.send('half')
+          from.destroy(reason)
+          if (reason !== undefined) await expect(reading).rejects.toMatchObject(given)
+          else expect(await reading).toBe('complete')
+          await Promise.all([page.close(), host.close()])
+        }
+      }
+      const { server, socket } = await joined(fabric, address())
+      const reading = looped(server)
+      void socket.end()
+      socket.destroy(failure)
+      expect(await reading).toBe('complete')
+    })
+
     test('asks and answers, with every value as it was', async () => {
       const native = fabric.client()
       const page = pageClient(address())

@@ -56,7 +56,7 @@ export interface Row {
 /** Takes `signal` only, or a bound of another name. */
 const signalOf = ({ signal }: WaitOptions): { signal?: AbortSignal } =>
   signal === undefined ? {} : { signal }
-const iterated = async (answers: AsyncIterable<unknown>): Promise<void> => {
+export const iterated = async (answers: AsyncIterable<unknown>): Promise<void> => {
   for await (const _ of answers);
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import {
   type Client,
   type ConatSocketClient,
+  type ConatSocketServer,
   type ConnectOptions,
   connect,
   type FabricError,
@@ -14,7 +15,7 @@ import {
 import { faultProxy } from 'selvedge/testing'
 import { contractWaits } from '../support/contract-waits'
 import { disconnection, join, listening } from '../support/sockets'
-import { ENDS, OTHERS, type Row, type Stage, WAITS } from './wait-rows'
+import { ENDS, iterated, OTHERS, type Row, type Stage, WAITS } from './wait-rows'
 
 const QUICK: ConnectOptions = {
   noCache: true,
@@ -45,11 +46,11 @@ afterEach(async () => {
 })
 
 /** There never was a broker. */
-async function never(wire: Wire): Promise<Stage> {
+async function never(wire: Wire, options: ConnectOptions = {}, isTried = true): Promise<Stage> {
   const proxy = await faultProxy({ target: 1 })
   await proxy.refuse()
-  const client = connect({ address: addressOf(proxy.address, wire), ...wireOf(wire), ...QUICK })
-  await once(client, 'connectFailed')
+  const client = connect({ address: addressOf(proxy.address, wire), ...wireOf(wire), ...QUICK, ...options })
+  const tried = once(client, 'connectFailed')
   const socket = () => {
     const one = client.socket.connect('chat', WINDOW)
     writeHalf(one)
@@ -57,6 +58,7 @@ async function never(wire: Wire): Promise<Stage> {
   }
   const subscription = client.subscribeSync('unread')
   const listener = client.socket.listen('mine')
+  if (isTried) await tried
   const stage = {
     client,
     socket,
@@ -246,13 +248,6 @@ async function unasked(wire: Wire): Promise<Stage> {
   return { client, socket, subscription, listener, server, question, hold, said, lose, restore }
 }
 
-/** It was there, and the client does not look for it again. */
-async function stranded(wire: Wire): Promise<Stage> {
-  const stage = await there(wire, { reconnection: false, offlineTimeout: 60_000 })
-  await stage.lose()
-  return stage
-}
-
 describe.each(['selvedge', 'conat'] as const)('a client with `autoConnect: false`, %s wire', wire => {
   test('each wait ends at its timeout, and says that nobody has called connect()', async () => {
     const stage = await unasked(wire)
@@ -262,15 +257,64 @@ describe.each(['selvedge', 'conat'] as const)('a client with `autoConnect: false
   })
 })
 
+const ONCE: ConnectOptions = { reconnection: false, offlineTimeout: 60_000 }
+/** Where a client does not look for its broker again; and whether what waits has begun to before that is known. */
+const STRANDED: [string, (wire: Wire) => Promise<Stage>, boolean][] = [
+  ['that was never there', wire => never(wire, ONCE), false],
+  ['that turns out not to be there', wire => never(wire, ONCE, false), true],
+  [
+    'that has gone',
+    async wire => {
+      const stage = await there(wire, ONCE)
+      await stage.lose()
+      return stage
+    },
+    false,
+  ],
+  ['that goes', wire => there(wire, ONCE), true],
+]
+
 describe.each(['selvedge', 'conat'] as const)('a client with `reconnection: false`, %s wire', wire => {
-  test('each wait ends at once when its connection is lost, with why', async () => {
-    const stage = await stranded(wire)
-    const isMeant = (name: string) => !WITHOUT_BROKER.includes(name)
-    const all = await outcomesOf(stage, () => ({ timeout: HANGS / 2 }), 'timeout', isMeant)
+  test.each(STRANDED)('each wait for a broker %s ends at once, with why', async (_name, open, isEarly) => {
+    const stage = await open(wire)
+    // With a broker they wait for nothing.
+    const isReady = stage.client.state === 'connected'
+    const isMeant = (name: string) =>
+      !WITHOUT_BROKER.includes(name) && !(isReady && /waitUntil(Connected|SignedIn|Ready)$/.test(name))
+    const waits = outcomesOf(stage, () => ({ timeout: HANGS / 2 }), 'timeout', isMeant)
+    const loops = Object.entries(LOOPS).map(
+      async ([name, begin]) => [name, {} as Row, await outcome((async () => begin(stage))())] as const,
+    )
+    if (isEarly) await stage.lose()
+    const all = [...(await waits), ...(await Promise.all(loops))]
     const wrong = all.flatMap(([name, , ended]) => (isStranded(ended) ? [] : [[name, String(ended)]]))
     expect(Object.fromEntries(wrong)).toEqual({})
   })
 })
+
+const reasonOf = async (one: ConatSocketClient | ConatSocketServer): Promise<never> => {
+  throw (await once(one, 'closed'))[0]
+}
+
+/** What waits without a bound: each ends when nothing will come. */
+const LOOPS: Record<string, (stage: Stage) => Promise<unknown>> = {
+  'a loop over a socket': ({ client }) => iterated(client.socket.connect('chat')),
+  'a loop over a stream': ({ client }) => iterated(client.socket.connect('chat').toDuplex()),
+  'a loop over a stream of the platform': ({ client }) =>
+    iterated(client.socket.connect('chat').toWeb().readable),
+  'closed of a socket': ({ client }) => reasonOf(client.socket.connect('chat')),
+  'a loop over a socket server': ({ client }) => iterated(client.socket.listen('theirs')),
+  'closed of a socket server': ({ client }) => reasonOf(client.socket.listen('others')),
+  'a loop over a subscription': ({ client }) => iterated(client.subscribeSync('silence')),
+  'send without a bound': ({ client }) => client.socket.connect('chat').send(1),
+  'drain without a bound': ({ client }) => {
+    const socket = client.socket.connect('chat')
+    socket.write(1)
+    return socket.drain()
+  },
+  'request without a bound': ({ client }) => client.socket.connect('chat').request(1),
+  'a request without a bound': ({ client }) => client.request('silence'),
+}
 
 describe.each(['selvedge', 'conat'] as const)('a client that is closed, %s wire', wire => {
   test('each wait is refused at once', async () => {

@@ -9,7 +9,7 @@ interface StreamedSocket {
   write(data: unknown): boolean
   waitUntilWritable(): Promise<void>
   end(): Promise<void>
-  close(): void
+  destroy(reason: unknown): void
 }
 
 export interface WebStreams {
@@ -19,15 +19,15 @@ export interface WebStreams {
 
 /** `data` is a loop over the data of the socket. */
 export function openWebStreams(socket: StreamedSocket, data: AsyncIterator<[unknown, unknown]>): WebStreams {
-  const close = (): void => socket.close()
-  return { readable: readableOf(data, ([value]) => value, close), writable: writableOf(socket) }
+  const cancel = (reason: unknown): void => socket.destroy(reason)
+  return { readable: readableOf(data, ([value]) => value, cancel), writable: writableOf(socket) }
 }
 
 /** Reads one value for each that is asked for, and none ahead. */
 export function readableOf<T, Value>(
   items: AsyncIterator<T, unknown>,
   pick: (item: T) => Value,
-  cancel: () => void,
+  cancel: (reason: unknown) => void,
 ): ReadableStream<Value> {
   const source = {
     pull: async (controller: ReadableStreamDefaultController<Value>) => {
@@ -49,14 +49,22 @@ function writableOf(socket: StreamedSocket): WritableStream<unknown> {
       }
       if (socket.state === 'closed') handleClosed(undefined)
       else socket.once('closed', handleClosed)
+      // The stream itself waits for the write that is under way, which may wait for room.
+      const { signal } = controller as Abortable
+      signal?.addEventListener('abort', () => socket.destroy(signal.reason ?? ''))
     },
     write: value => write(socket, value),
     close: () => {
       isEnding = true
       return socket.end()
     },
-    abort: () => socket.close(),
+    abort: reason => socket.destroy(reason ?? ''),
   })
+}
+
+/** What the types of Node.js leave out, and old platforms. */
+interface Abortable {
+  readonly signal?: AbortSignal
 }
 
 async function write(socket: StreamedSocket, value: unknown): Promise<void> {

@@ -472,8 +472,14 @@ export const socketDisconnect = (client: number, socket: number): void =>
   plain(kinds.SOCKET_DISCONNECT, client, socket)
 export const socketReconnect = (client: number, socket: number): void =>
   plain(kinds.SOCKET_RECONNECT, client, socket)
-export const socketClose = (client: number, socket: number): void =>
-  closing(kinds.SOCKET_CLOSE, client, socket)
+/** `abort`: why what was written is incomplete, if it is. */
+export function socketClose(client: number, socket: number, abort: string | null): void {
+  putConsumed()
+  begin(kinds.SOCKET_CLOSE, client)
+  batch.u32(socket)
+  batch.optStr(abort)
+  end()
+}
 
 export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
   closing(kinds.SOCKET_END, client, ticket, socket, timeout)

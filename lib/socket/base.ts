@@ -15,6 +15,7 @@ import type {
   WaitOptions,
   WriteOptions,
 } from '../../index'
+import { abortText } from '../async/abort-text'
 import { type Drain, doneBefore } from '../async/drain'
 import { openWebStreams, type WebStreams } from '../async/web-streams'
 import * as commands from '../engine/commands'
@@ -40,7 +41,7 @@ import type { Message, Responder } from '../messaging/message'
 import { watchHandling } from '../messaging/watching'
 import { CHANNELS } from '../telemetry/channels'
 import { type SocketTally, socketEnd } from '../telemetry/client-counters'
-import { FabricError } from '../values/errors'
+import type { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { NO_COUNTERS, type SocketCounters } from './counters'
 import { openDuplex, pipeError } from './duplex'
@@ -321,14 +322,20 @@ export abstract class ConatSocketBase
   }
 
   close(): void {
-    if (this.state === 'closed') return
-    this.prepareClose()
-    commands.socketClose(this.client, this.engineHandle)
-    this.lifecycle.beginClose()
+    this.#close(null)
   }
 
-  destroy(): void {
-    this.close()
+  /** Closes; with a reason, unless it has been ended, what was written is incomplete, and the other side is told so. */
+  destroy(reason?: unknown): void {
+    if (reason === undefined || reason === null || this.ended) this.close()
+    else this.#close(abortText(reason))
+  }
+
+  #close(abort: string | null): void {
+    if (this.state === 'closed') return
+    this.prepareClose()
+    commands.socketClose(this.client, this.engineHandle, abort)
+    this.lifecycle.beginClose()
   }
 
   /**
@@ -430,11 +437,7 @@ export abstract class ConatSocketBase
   }
 
   handleStranded(failure: Failure, isFinal: boolean): void {
-    if (isFinal && this.state !== 'closed') {
-      const text = `the connection was lost, and there will be no other: ${failure.message}`
-      this.lifecycle.closeReason = new FabricError(text, 'ERR_SOCKET_LOST', { cause: errorFrom(failure) })
-    }
-    this.lifecycle.handleStranded(failure)
+    this.lifecycle.handleStranded(failure, isFinal)
     this.#requests?.strand(failure)
     if (isFinal) this.close()
     else {

@@ -139,6 +139,11 @@ export class ConatSocketClient extends ConatSocketBase {
     else super.close()
   }
 
+  override destroy(reason?: unknown): void {
+    if (this.isBetween) this.#renewal?.close()
+    else super.destroy(reason)
+  }
+
   override handleClientClosing(reason: Failure | undefined): void {
     if (this.isBetween) this.#renewal?.close(reason)
     else super.handleClientClosing(reason)

@@ -24,7 +24,7 @@ export interface DuplexSocket {
   write(data: unknown, options?: { headers: Headers } | null): boolean
   waitUntilWritable(): Promise<void>
   end(): Promise<void>
-  close(): void
+  destroy(reason: unknown): void
 }
 
 /** `isOrderly` returns whether nothing is missing after a close for this reason. */
@@ -49,6 +49,8 @@ class SocketDuplex extends Duplex {
   readonly #socket: DuplexSocket
   readonly #hasHeaders: boolean
   readonly #isOrderly: (reason: FabricError) => boolean
+  /** Whether anything was written or piped to it. */
+  #isWriting = false
 
   constructor(
     socket: DuplexSocket,
@@ -66,6 +68,9 @@ class SocketDuplex extends Duplex {
       this.destroy(new FabricError('the socket is closed', 'EPIPE'))
       return
     }
+    this.once('pipe', () => {
+      this.#isWriting = true
+    })
     socket.pause()
     socket.on('data', (data, headers) => this.#receive(data, headers))
     socket.on('closed', reason => this.#handleClosed(reason))
@@ -76,6 +81,7 @@ class SocketDuplex extends Duplex {
   }
 
   override _write(chunk: unknown, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#isWriting = true
     if (!this.writableObjectMode) this.#writeBytes(chunk as Buffer, 0, done)
     else if (this.#hasHeaders) {
       const { data, headers } = (chunk ?? {}) as { data?: unknown; headers?: Headers }
@@ -88,8 +94,15 @@ class SocketDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#socket.state !== 'closed') this.#socket.close()
+    if (this.#socket.state !== 'closed') this.#socket.destroy(this.#isLeft(error) ? null : error)
     done(error)
+  }
+
+  /** Whether it is only a reader that has had enough: Node.js destroys with an AbortError what a loop leaves. */
+  #isLeft(error: Error | null): boolean {
+    // What a pipeline writes of a generator, it waits to write.
+    const isWriting = this.#isWriting || this.listenerCount('drain') > 0
+    return (error as { code?: unknown } | null)?.code === 'ABORT_ERR' && !isWriting
   }
 
   #receive(data: unknown, headers: Headers): void {

@@ -8,7 +8,7 @@ import type { EventReader } from '../engine/event-reader'
 import { forget, type Target } from '../engine/events'
 import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
-import type { FabricError } from '../values/errors'
+import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure, withUndelivered } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 
@@ -80,6 +80,7 @@ export class Lifecycle {
     this.#context = context
     context.children.add(owner)
     this.processRef.set(true)
+    if (context.stranded !== undefined) queueMicrotask(() => this.#handleStrandedClient())
   }
 
   /** Resolves when the state is `ready`. */
@@ -100,9 +101,23 @@ export class Lifecycle {
     this.#stopLimit = bound(bounds, what, giveUp, this.why)
   }
 
-  /** Ends the waits for `ready`. Its own time goes on: it may get ready yet, or has to close. */
-  handleStranded(failure: Failure): void {
+  /** Ends the waits for `ready`. Its own time goes on: it may get ready yet, or, if that is final, has to close. */
+  handleStranded(failure: Failure, isFinal: boolean): void {
+    if (isFinal && this.state !== 'closed') {
+      const what = this.wasReady
+        ? 'the connection was lost, and there will be no other'
+        : 'there is no connection'
+      this.closeReason = new FabricError(`${what}: ${failure.message}`, 'ERR_SOCKET_LOST', {
+        cause: errorFrom(failure),
+      })
+    }
     this.#settleReady(failure)
+  }
+
+  /** Unless the client connects after all. */
+  #handleStrandedClient(): void {
+    const { stranded } = this.#context
+    if (stranded !== undefined && this.state !== 'closed') this.#owner.handleStranded?.(stranded, true)
   }
 
   /** Throws if it is closed. */

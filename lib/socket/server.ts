@@ -326,9 +326,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return `socket server '${this.subject}'`
   }
 
-  handleStranded(failure: Failure): void {
-    this.#lifecycle.handleStranded(failure)
-    if (!this.#lifecycle.wasReady) this.#connections.strand(failure)
+  handleStranded(failure: Failure, isFinal: boolean): void {
+    this.#lifecycle.handleStranded(failure, isFinal)
+    if (isFinal) this.close()
+    else if (!this.#lifecycle.wasReady) this.#connections.strand(failure)
   }
 
   handleClientClosing(reason: Failure | undefined): void {

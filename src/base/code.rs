@@ -110,6 +110,8 @@ codes! {
         Refused = "ERR_REFUSED",
         /// The other side does not read as fast as messages arrive.
         SlowConsumer = "ERR_SLOW_CONSUMER",
+        /// The other side gave up what it had begun to write.
+        SocketAborted = "ERR_SOCKET_ABORTED",
         /// The other side closed the socket.
         SocketClosedByPeer = "ERR_SOCKET_CLOSED_BY_PEER",
         /// The socket cannot be resumed.

@@ -81,7 +81,9 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         },
         Kind::SocketDisconnect => Command::SocketDisconnect(record.u32()?),
         Kind::SocketReconnect => Command::SocketReconnect(record.u32()?),
-        Kind::SocketClose => Command::SocketClose(record.u32()?),
+        Kind::SocketClose => {
+            Command::SocketClose { socket: record.u32()?, abort: record.opt_str()?.map(str::to_owned) }
+        }
         Kind::SocketEnd => {
             Command::SocketEnd { ticket: record.u32()?, socket: record.u32()?, timeout: record.duration()? }
         }

@@ -152,7 +152,7 @@ kinds! {
         SocketDisconnect = 55,
         /// Connect it again.
         SocketReconnect = 56,
-        /// Close a socket.
+        /// Close a socket, or give it up: the other side is told why.
         SocketClose = 57,
         /// Close it when everything is acknowledged.
         SocketEnd = 58,

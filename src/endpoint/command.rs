@@ -144,7 +144,12 @@ pub enum Command {
     /// Attach it again.
     SocketReconnect(Handle),
     /// Close a socket now.
-    SocketClose(Handle),
+    SocketClose {
+        /// The socket.
+        socket: Handle,
+        /// Why what was written is incomplete, if it is: the peer is told.
+        abort: Option<String>,
+    },
     /// Close it when everything written has been handled.
     SocketEnd {
         /// Gets the end.

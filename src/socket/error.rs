@@ -110,6 +110,8 @@ impl PeerMisbehaved {
 pub enum CloseReason {
     /// We closed it.
     Local,
+    /// We gave it up: what was written is incomplete, in these words.
+    Aborted(String),
     /// The peer closed it.
     Peer,
     /// The peer closed it because its listener is leaving.
@@ -130,6 +132,8 @@ pub enum CloseReason {
     Misbehaved(PeerMisbehaved),
     /// The peer says that a message was too large, in its words.
     TooLarge(String),
+    /// The peer gave it up: what it wrote is incomplete, in its words.
+    AbortedByPeer(String),
     /// A message was written that the broker does not take, in these words.
     Unsendable(String),
     /// The broker refused its subscription.
@@ -161,6 +165,8 @@ impl CloseReason {
             Self::StoodStill
         } else if code == Code::SlowConsumer.as_str() {
             Self::GivenUp
+        } else if code == Code::SocketAborted.as_str() {
+            Self::AbortedByPeer(message.to_owned())
         } else {
             Self::Peer
         }
@@ -172,6 +178,7 @@ impl CloseReason {
             Self::Superseded => Code::Superseded.as_str(),
             Self::StoodStill => Code::SocketTimeout.as_str(),
             Self::SlowConsumer => Code::SlowConsumer.as_str(),
+            Self::Aborted(_) => Code::SocketAborted.as_str(),
             Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
                 Code::TooLarge.as_str()
             }
@@ -186,6 +193,7 @@ impl CloseReason {
                 format!("a message of {size} bytes was written, and the other side takes {limit}")
             }
             Self::Unsendable(text) => format!("the other side closed: {text}"),
+            Self::Aborted(text) => text.clone(),
             Self::StoodStill => self.to_string(),
             Self::SlowConsumer => Self::GivenUp.to_string(),
             _ => String::new(),
@@ -206,7 +214,8 @@ impl CloseReason {
     /// Returns the failure that the application gets; `None` if it closed the socket itself.
     pub fn failure(&self) -> Option<Failure> {
         let code = match self {
-            Self::Local => return None,
+            Self::Local | Self::Aborted(_) => return None,
+            Self::AbortedByPeer(_) => Code::SocketAborted,
             Self::Peer | Self::PeerLeaving => Code::SocketClosedByPeer,
             Self::Lost(_) | Self::Moved => Code::SocketLost,
             Self::Timeout | Self::StoodStill => Code::SocketTimeout,
@@ -227,7 +236,11 @@ impl CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local => f.write_str("closed"),
+            Self::Local | Self::Aborted(_) => f.write_str("closed"),
+            Self::AbortedByPeer(text) if text.is_empty() => {
+                f.write_str("the other side gave up what it had begun to write")
+            }
+            Self::AbortedByPeer(text) => write!(f, "the other side gave up what it had begun to write: {text}"),
             Self::Peer => f.write_str("closed by the peer"),
             Self::PeerLeaving => f.write_str("closed by the peer, which is leaving"),
             Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
@@ -302,5 +315,30 @@ impl From<RequestFailure> for Failure {
             RequestFailure::Full => (Code::QueueFull, "too many requests wait for the socket to get ready"),
         };
         Self::new(code, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_is_told_with_a_code_is_no_orderly_close_there() {
+        let told = [
+            CloseReason::Aborted("the disk is full".to_owned()),
+            CloseReason::Aborted(String::new()),
+            CloseReason::Superseded,
+            CloseReason::StoodStill,
+            CloseReason::SlowConsumer,
+            CloseReason::Unsendable("2 bytes, more than 1".to_owned()),
+            CloseReason::Misbehaved(PeerMisbehaved::TooLarge { size: 2, limit: 1 }),
+        ];
+        for reason in told {
+            let taken = CloseReason::of_close(&reason.code(), &reason.message_to_peer());
+            let failure = taken.failure().expect("the application is told");
+            assert_eq!(failure.code.to_string(), reason.code(), "{reason:?}");
+            let text = reason.message_to_peer();
+            assert!(failure.message.contains(&text), "{failure:?} without {text}");
+        }
     }
 }

@@ -95,9 +95,13 @@ pub trait SocketEnd: Debug + Send {
     /// Closes at once: tells the peer, and does not wait.
     fn close(&mut self, reason: CloseReason);
 
-    /// Closes as the application wants it: by itself, or since it was told to.
-    fn close_by_application(&mut self) {
-        let reason = self.channel_mut().take_close_reason();
+    /// Closes as the application wants it: by itself, or since it was told to. `abort`: what it wrote is
+    /// incomplete, in these words.
+    fn close_by_application(&mut self, abort: Option<String>) {
+        let reason = match (self.channel_mut().take_close_reason(), abort) {
+            (CloseReason::Local, Some(text)) => CloseReason::Aborted(text),
+            (reason, _) => reason,
+        };
         self.close(reason);
     }
 

@@ -278,7 +278,7 @@ impl World {
             // It may be some time before its link lets it.
             side.ending = true;
         }
-        self.command(sock.0, Command::SocketClose(sock.1));
+        self.command(sock.0, Command::SocketClose { socket: sock.1, abort: None });
     }
 
     pub fn end(&mut self, sock: Sock, timeout: Duration) -> Handle {

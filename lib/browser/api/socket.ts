@@ -539,14 +539,14 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   close(): void {
-    if (this.#state === 'closed') return
-    this.#inbox.shut()
-    this.#machine.close()
-    this.#touch()
+    this.destroy()
   }
 
-  destroy(): void {
-    this.close()
+  destroy(reason?: unknown): void {
+    if (this.#state === 'closed') return
+    this.#inbox.shut()
+    this.#machine.close(undefined, this.ended || reason == null ? '' : String(reason).slice(0, 300) || '?')
+    this.#touch()
   }
 
   end(options: EndOptions = {}): Promise<void> {

@@ -133,14 +133,14 @@ export class SocketMachine implements StreamHost {
   /** Answers a request of the other end. Too much becomes a refusal. */
   answer(item: Item): void {
     const isFull = (this.sender.waitingBytes[REPLY] as number) > MAX_WAITING_BYTES
-    const text = 'more answers wait for the other side than there is room for'
+    const text = 'too many answers wait'
     this.sender.write(isFull ? refusalItem(keyOf(item), true, 'ENOBUFS', text) : item)
   }
 
-  /** Closes at once, and tells the other end. */
-  close(reason?: Failure): void {
+  /** Closes at once, and tells the other end: in these words, that what was written is incomplete. */
+  close(reason?: Failure, abort = ''): void {
     if (this.isClosed) return
-    if (this.#phase !== 'closing') this.#sayClosed('')
+    if (this.#phase !== 'closing') this.#sayClosed(abort && 'ERR_SOCKET_ABORTED', false, abort)
     this.#finish(reason)
   }
 

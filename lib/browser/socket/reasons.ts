@@ -18,10 +18,7 @@ export function misbehaved(error: Error): Failure {
 
 /** Of a server that does not speak the stream. */
 export function unsupported(): Failure {
-  return new Failure(
-    'ERR_SOCKET_PROTOCOL',
-    'the server listens with `stream: false`: this client speaks nothing but the stream',
-  )
+  return new Failure('ERR_SOCKET_PROTOCOL', 'the server listens with `stream: false`')
 }
 
 /** Of a message that is larger than the broker, or one end, takes. */
@@ -40,12 +37,10 @@ export function reasonOf(code: string, message = '', missing = 0): Failure {
       return new Failure(429, 'the server takes no more sockets')
     case '403':
       return new Failure(403, 'of another user')
-    case 'ERR_TOO_LARGE':
-    case 'ERR_SOCKET_TIMEOUT':
-    case 'ERR_SLOW_CONSUMER':
-      return new Failure(code, message || code)
-    default:
+    case '':
       return closedByPeer(false, missing)
+    default:
+      return new Failure(code, message || code)
   }
 }
 

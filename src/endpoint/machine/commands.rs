@@ -67,8 +67,8 @@ impl Endpoint {
             }
             Command::SocketDisconnect(socket) => self.table.with_client(socket, ClientSocket::disconnect),
             Command::SocketReconnect(socket) => self.table.with_client(socket, |socket| socket.connect(now)),
-            Command::SocketClose(socket) => {
-                self.table.with_socket(socket, |socket| socket.close_by_application());
+            Command::SocketClose { socket, abort } => {
+                self.table.with_socket(socket, |socket| socket.close_by_application(abort));
             }
             Command::SocketEnd { ticket, socket, timeout } => {
                 if self.table.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
