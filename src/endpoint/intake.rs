@@ -10,13 +10,11 @@ mod pool;
 mod row;
 mod sender;
 
-pub(super) use sender::Payer;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::base::{Deadlines, Handle, Shares, earliest};
-use crate::socket::Claim;
+use crate::socket::{Claim, Payer};
 use pool::Pool;
 use row::Row;
 use sender::{Place, Sender};
@@ -52,11 +50,14 @@ pub struct IntakeLimits {
     /// Bytes of messages that are held in part, one alone always fits, with a quarter of it for those that go
     /// beside these; as much again is held of those that were slow. Default 256 MiB.
     pub room: usize,
+    /// Bytes that are kept of what comes before its turn, of all sockets. Default 64 MiB: what comes after
+    /// one lost item, of four connections that are busy; what is more has to come once more.
+    pub gaps: usize,
 }
 
 impl Default for IntakeLimits {
     fn default() -> Self {
-        Self { pool: POOL, room: ASSEMBLY }
+        Self { pool: POOL, room: ASSEMBLY, gaps: MAX_GAP_BYTES }
     }
 }
 
@@ -341,6 +342,8 @@ impl Intake {
 const POOL: usize = 8 * 1024 * 1024;
 /// Bytes of messages that are held in part.
 const ASSEMBLY: usize = 256 * 1024 * 1024;
+/// Bytes that came before their turn, of all sockets.
+const MAX_GAP_BYTES: usize = 64 * 1024 * 1024;
 /// This part of as much goes beside them.
 const BESIDE_PART: usize = 4;
 /// How long credit counts that is not used: twice as long as for who has it, so that it is never used after

@@ -61,7 +61,7 @@ impl Endpoint {
     pub fn new(config: EndpointConfig, entropy: Box<dyn Entropy>) -> Self {
         Self {
             client: Client::new(config.client.clone(), entropy),
-            table: Table::default(),
+            table: Table::new(config.intake.gaps),
             watches: Watches::default(),
             probes: Probes::default(),
             intake: Intake::new(config.intake),

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::intake::{Intake, Payer};
+use super::intake::Intake;
 use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Handle, earliest};
-use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
+use crate::socket::{
+    ClientSocket, GapPool, Listener, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
+};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Message};
 
 /// All of them, in the order of their creation, so that a simulated run replays.
-#[derive(Default)]
 pub(super) struct Table {
     sockets: BTreeMap<Handle, AnySocket>,
     listeners: BTreeMap<Handle, ListenerEntry>,
@@ -27,6 +28,8 @@ pub(super) struct Table {
     waiting_turn: usize,
     queues: QueuePool,
     deadlines: Deadlines<Handle>,
+    /// For what comes to them before its turn.
+    gaps: GapPool,
 }
 
 #[derive(Debug)]
@@ -88,9 +91,24 @@ impl AnySocket {
 }
 
 impl Table {
+    /// A table without sockets, which will keep so many bytes of what comes before its turn.
+    pub(super) fn new(gap_bytes: usize) -> Self {
+        Self {
+            sockets: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            has_pairs: false,
+            dirty: VecDeque::new(),
+            unflushed: Vec::new(),
+            waiting_turn: 0,
+            queues: QueuePool::default(),
+            deadlines: Deadlines::default(),
+            gaps: GapPool::new(gap_bytes),
+        }
+    }
+
     /// Adds a client socket.
     pub(super) fn add_client(&mut self, handle: Handle, socket: ClientSocket) {
-        self.sockets.insert(handle, AnySocket::Client(Box::new(socket)));
+        self.insert(handle, AnySocket::Client(Box::new(socket)));
         self.mark_dirty(Dirty::Socket(handle));
     }
 
@@ -101,7 +119,13 @@ impl Table {
         socket: ServerSocket,
         (listener, payer): (Handle, Option<u64>),
     ) {
-        self.sockets.insert(handle, AnySocket::Server(Box::new(socket), listener, payer));
+        self.insert(handle, AnySocket::Server(Box::new(socket), listener, payer));
+    }
+
+    fn insert(&mut self, handle: Handle, mut socket: AnySocket) {
+        let share = self.gaps.share(socket.payer(handle));
+        socket.end_mut().channel_mut().set_gap_share(share);
+        self.sockets.insert(handle, socket);
     }
 
     /// Adds a listener.

@@ -21,8 +21,8 @@ use super::surroundings::Surroundings;
 use super::too_large::SizeBound;
 use super::unsettled::Unsettled;
 use super::{
-    CloseReason, CommandError, Consumed, Leaving, Output, PeerMisbehaved, SocketConfig, SocketEvent,
-    SocketUsage, Tag, TagKind, WriteError, control,
+    CloseReason, CommandError, Consumed, GapShare, Leaving, Output, PeerMisbehaved, SocketConfig,
+    SocketEvent, SocketUsage, Tag, TagKind, WriteError, control,
 };
 use crate::base::{FaultInjector, earliest};
 use crate::subject::Subject;
@@ -97,7 +97,8 @@ impl Channel {
     pub(super) fn begin_conat(&mut self, now: Instant) {
         let conat = Mode::Conat(Box::new(Conat::new(now, self.config.clone())));
         let before = std::mem::replace(&mut self.mode, conat);
-        let Mode::Unsettled(unsent) = before else { return };
+        let Mode::Unsettled(mut unsent) = before else { return };
+        self.set_gap_share(std::mem::take(&mut unsent.gap_share));
         self.take_over_unsettled(now, *unsent);
     }
 
@@ -162,6 +163,15 @@ impl Channel {
     /// Sets the source of injected faults.
     pub(super) fn set_faults(&mut self, faults: FaultInjector) {
         self.faults = faults;
+    }
+
+    /// Sets what it may keep beside other sockets of what comes before its turn.
+    pub fn set_gap_share(&mut self, share: GapShare) {
+        match &mut self.mode {
+            Mode::Unsettled(unsent) => unsent.gap_share = share,
+            Mode::Conat(conat) => conat.set_gap_share(share),
+            Mode::Stream(stream) => stream.set_gap_share(share),
+        }
     }
 
     /// Returns what it keeps.

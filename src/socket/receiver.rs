@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::retrying_request::RetryingRequest;
 use super::sender::MAX_IN_FLIGHT_BYTES;
-use super::{Data, PeerMisbehaved, Window};
+use super::{Data, GapShare, PeerMisbehaved, Window};
 use crate::base::earliest;
 use crate::wire::{PackedMessages, Payload};
 use doubt::Doubt;
@@ -49,6 +49,10 @@ pub struct Receiver {
     /// Came before their turn.
     out_of_order: BTreeMap<u64, Data>,
     held_bytes: usize,
+    /// What is left for it of what all sockets may keep.
+    gap_share: GapShare,
+    /// The next message came when it was next, and takes no part of that.
+    is_next_passing: bool,
     /// The largest message so far: how many of them are asked for at once.
     largest: usize,
     unconsumed_limit: u64,
@@ -87,6 +91,8 @@ impl Receiver {
             unconsumed_bytes: 0,
             out_of_order: BTreeMap::new(),
             held_bytes: 0,
+            gap_share: GapShare::default(),
+            is_next_passing: false,
             largest: 0,
             unconsumed_limit: (window.messages as u64).max(MIN_UNCONSUMED),
             window,
@@ -103,6 +109,11 @@ impl Receiver {
             resend_from: 0,
             is_window_forced_small: false,
         }
+    }
+
+    /// Sets what it may keep beside other sockets. Nothing has come before.
+    pub(super) fn set_gap_share(&mut self, share: GapShare) {
+        self.gap_share = share;
     }
 
     /// Takes a message. What may be passed on now comes out of `poll_data`.
@@ -135,12 +146,17 @@ impl Receiver {
         let bytes = data.bytes();
         self.largest = self.largest.max(bytes);
         // What does not fit is not lost: it is not acknowledged either, and asked for when its turn has come.
-        let fits = !self.is_window_forced_small
-            && self.out_of_order.len() < self.window.messages
-            && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
-        if seq == self.next || fits {
+        // There is room for what is next.
+        let is_next = seq == self.next;
+        let fits = is_next
+            || (!self.is_window_forced_small
+                && self.out_of_order.len() < self.window.messages
+                && self.held_bytes.saturating_add(bytes) <= self.window.bytes
+                && self.gap_share.try_take(bytes));
+        if fits {
+            self.is_next_passing |= is_next;
             self.held_bytes += bytes;
-            self.out_of_order.insert(seq, if seq == self.next { data } else { data.detached() });
+            self.out_of_order.insert(seq, if is_next { data } else { data.detached() });
         }
         Ok(())
     }
@@ -173,6 +189,9 @@ impl Receiver {
         let data = self.out_of_order.remove(&self.next)?;
         let bytes = data.bytes();
         self.held_bytes -= bytes;
+        if !std::mem::take(&mut self.is_next_passing) {
+            self.gap_share.give_back(bytes);
+        }
         self.unconsumed_bytes += bytes;
         self.unconsumed.push_back((1, bytes));
         self.next += 1;
@@ -361,12 +380,9 @@ impl Receiver {
 }
 
 impl Data {
-    /// Returns a small message with bytes of its own, so that it does not keep alive what it arrived with.
+    /// Returns it with bytes of its own, so that it does not keep alive what it arrived with.
     fn detached(self) -> Self {
         let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
-        if self.bytes() > MAX_DETACHED_BYTES {
-            return self;
-        }
         let payload = Payload { raw: own(&self.payload.raw), ..self.payload };
         Self { payload, json: self.json.map(|json| json.detached()), ..self }
     }
@@ -380,8 +396,6 @@ const EARLY_PART: usize = 8;
 const MIN_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further ahead is not one of this channel.
 const MAX_SEQ_JUMP: u64 = 1 << 24;
-/// A larger message that waits keeps what it arrived with: at most about as much again.
-const MAX_DETACHED_BYTES: usize = 32 * 1024;
 /// Most numbers in one request for missing messages (conat.md 10.5).
 const MAX_MISSING: usize = 1000;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::stale::{LeftTimes, WaitingTimes};
 use super::withdraw::withdraw_from;
-use super::{Data, SocketConfig, StaleData, Window, WriteError};
+use super::{Data, GapShare, SocketConfig, StaleData, Window, WriteError};
 use crate::base::earliest;
 use crate::wire::stream::{Class, key};
 use crate::wire::{Item, Messages};
@@ -26,6 +26,8 @@ pub(super) struct Unsettled {
     times: WaitingTimes,
     stall_timeout: Option<Duration>,
     stalls_at: Option<Instant>,
+    /// For what will come.
+    pub(super) gap_share: GapShare,
 }
 
 impl Unsettled {
@@ -40,6 +42,7 @@ impl Unsettled {
             times: WaitingTimes::default(),
             stall_timeout: config.slow_consumer_timeout,
             stalls_at: None,
+            gap_share: GapShare::default(),
         }
     }
 

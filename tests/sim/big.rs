@@ -13,7 +13,7 @@ use crate::world::World;
 /// Messages of 100 000 bytes towards a server that holds two and a bit of them, and lets a tenth of one be
 /// under way.
 const SIZE: usize = 100_000;
-const LIMITS: IntakeLimits = IntakeLimits { pool: 10_000, room: 250_000 };
+const LIMITS: IntakeLimits = IntakeLimits { pool: 10_000, room: 250_000, gaps: 1 << 20 };
 
 fn config() -> SocketConfig {
     SocketConfig { piece_bytes: 2000, ..SocketConfig::default() }

@@ -266,8 +266,11 @@ fn pieces(world: &mut World, seed: u64) -> usize {
     if dice.chance(0.5) {
         return SocketConfig::default().piece_bytes;
     }
-    world.intake =
-        IntakeLimits { pool: dice.pick(&[300, 3000, 1 << 20]), room: dice.pick(&[2000, 9000, 1 << 20]) };
+    world.intake = IntakeLimits {
+        pool: dice.pick(&[300, 3000, 1 << 20]),
+        room: dice.pick(&[2000, 9000, 1 << 20]),
+        gaps: dice.pick(&[0, 3000, 64 << 20]),
+    };
     let rare = &world.net.rare;
     if dice.chance(0.3) {
         rare.set(rare.points() | 1 << FaultPoint::LostCredit as u8, dice.pick(&[10, 100, 300]));

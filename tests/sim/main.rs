@@ -14,6 +14,7 @@ mod ends;
 mod events;
 mod failover;
 mod fences;
+mod gaps;
 mod gateways;
 mod groups;
 mod hostile;

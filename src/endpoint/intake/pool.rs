@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::sender::Payer;
 use crate::base::Handle;
+use crate::socket::Payer;
 
 /// Bytes that may come and have not, by who is to send them.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::sender::Payer;
 use crate::base::Handle;
+use crate::socket::Payer;
 
 /// Payers have turns; of one payer the message that began first is next.
 #[derive(Debug, Default)]

@@ -2,17 +2,7 @@
 
 use std::time::Instant;
 
-use crate::base::Handle;
-use crate::socket::Claim;
-
-/// Whose a share is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::endpoint) enum Payer {
-    /// A user, or a connection without one, as the broker tells them apart.
-    Client(u64),
-    /// A socket of which the broker does not tell whose it is.
-    Socket(Handle),
-}
+use crate::socket::{Claim, Payer};
 
 #[derive(Debug)]
 pub(super) struct Sender {

@@ -23,7 +23,7 @@ impl Crowd {
     fn of(pool: usize, room: usize, payer: fn(Handle) -> Payer) -> Self {
         Self {
             now: Instant::now(),
-            intake: Intake::new(IntakeLimits { pool, room }),
+            intake: Intake::new(IntakeLimits { pool, room, gaps: 0 }),
             claims: BTreeMap::new(),
             credit: BTreeMap::new(),
             closed: Vec::new(),

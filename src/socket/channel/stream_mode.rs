@@ -20,7 +20,8 @@ impl Channel {
         let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, takes)));
         let before = std::mem::replace(&mut self.mode, stream);
         let limit = self.bound.limit;
-        if let (Mode::Unsettled(unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
+        if let (Mode::Unsettled(mut unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
+            stream.set_gap_share(std::mem::take(&mut unsent.gap_share));
             stream.take_over(now, *unsent);
             stream.set_limit(limit);
         }

@@ -11,7 +11,7 @@ use super::peer_status::PeerStatus;
 use super::stale::{self, WaitingTimes};
 use super::surroundings::Surroundings;
 use super::{
-    AskTerms, CommandError, Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender,
+    AskTerms, CommandError, Data, GapShare, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender,
     SocketConfig, SocketCounters, SocketEvent, SocketUsage, Tag, TagKind, WriteError, control,
 };
 use crate::base::{FaultPoint, earliest};
@@ -81,6 +81,11 @@ impl Conat {
         times: WaitingTimes,
     ) {
         self.sender.take_over(now, batches, volatile, times);
+    }
+
+    /// Sets what it may keep beside other sockets of what comes before its turn.
+    pub(super) fn set_gap_share(&mut self, share: GapShare) {
+        self.receiver.set_gap_share(share);
     }
 
     /// Asks, now or when the peer is there.

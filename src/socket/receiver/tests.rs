@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use super::super::retrying_request::MAX_PAUSE;
 use super::*;
+use crate::socket::SocketConfig;
+use crate::socket::stream::{ReceiveQueue, Windows};
 use crate::wire::{Item, PackedBuilder, PackedMessages, Payload};
 
 const BYTES: usize = 1 << 20;
@@ -215,6 +217,21 @@ fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded(
     receiver.consumed(3);
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 3, resumed: false }));
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![4, 5])), "as many as can be kept");
+}
+
+#[test]
+fn what_waits_keeps_nothing_alive_of_what_it_arrived_with_in_either_protocol() {
+    for bytes in [10, 100_000] {
+        let whole = Bytes::from(vec![0xc0; 1 << 20]);
+        let item = || Item { payload: Payload::msgpack(whole.slice(..bytes)), json: None };
+        let mut receiver = Receiver::new(Window { messages: 100, bytes: BYTES });
+        receiver.handle_data(Instant::now(), Data::new(2, item())).expect("in reach");
+        let config = SocketConfig::default();
+        let windows = Windows::of_config(&config);
+        let mut queue = ReceiveQueue::new(windows, config.receive_window(), usize::MAX);
+        queue.handle_item(2, item()).expect("in reach");
+        assert_eq!((receiver.usage(), queue.usage(), whole.is_unique()), ((1, bytes), (1, bytes), true));
+    }
 }
 
 #[test]

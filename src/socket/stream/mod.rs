@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::unsettled::Unsettled;
 use super::{
-    Consumed, Data, KeepAlive, PeerMisbehaved, SocketConfig, SocketCounters, SocketUsage, WriteError,
+    Consumed, Data, GapShare, KeepAlive, PeerMisbehaved, SocketConfig, SocketCounters, SocketUsage,
+    WriteError,
 };
 use crate::base::earliest;
 use crate::subject::Subject;
@@ -143,6 +144,11 @@ impl Stream {
     pub(super) fn take_over(&mut self, now: Instant, unsent: Unsettled) {
         let (batches, volatile, times) = unsent.into_parts();
         self.sender.take_over(now, batches, volatile, times);
+    }
+
+    /// Sets what it may keep beside other sockets of what comes before its turn.
+    pub(super) fn set_gap_share(&mut self, share: GapShare) {
+        self.receiver.set_gap_share(share);
     }
 
     pub(super) fn tags(&self) -> Tags {

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::Windows;
 use super::assembly::Assembly;
 use super::ledger::Ledger;
-use crate::socket::{PeerMisbehaved, Window};
+use super::send_queue::{MAX_RESEND_BYTES, RESEND_OVERHEAD};
+use crate::socket::{GapShare, PeerMisbehaved, Window};
 use crate::wire::stream::{Beginning, Class, Counts, MAX_MISSING_NUMBERS, MAX_RANGES, is_valid};
 use crate::wire::{Encoding, Item, ItemRef, PackedMessages, Payload, Sizes};
 
@@ -17,6 +18,10 @@ pub struct ReceiveQueue {
     windows: Windows,
     /// How much may be kept that came before its turn.
     keeps: Window,
+    /// And what is left for it of what all sockets may keep.
+    gap_share: GapShare,
+    /// The next item came when it was next, and takes no part of that.
+    is_next_passing: bool,
     /// The number of the next item to hand over.
     next: u64,
     /// The highest number that is known to have been used.
@@ -50,6 +55,8 @@ impl ReceiveQueue {
         Self {
             windows,
             keeps,
+            gap_share: GapShare::default(),
+            is_next_passing: false,
             next: 1,
             highest: 0,
             handled: [0; 3],
@@ -67,6 +74,11 @@ impl ReceiveQueue {
             has_duplicate: false,
             is_forced_small: false,
         }
+    }
+
+    /// Sets what it may keep beside other sockets. Nothing has come before.
+    pub fn set_gap_share(&mut self, share: GapShare) {
+        self.gap_share = share;
     }
 
     /// Accepts messages in a row, the first with this number, if they are exactly what is next and have room.
@@ -129,13 +141,17 @@ impl ReceiveQueue {
         let bytes = item.bytes();
         self.largest = self.largest.max(bytes);
         // What does not fit is not lost: it has not arrived, so its sender keeps it, and it is asked for when
-        // its turn has come.
-        let fits = !self.is_forced_small
-            && self.out_of_order.len() < self.keeps.messages
-            && self.out_of_order_bytes.saturating_add(bytes) <= self.keeps.bytes;
-        if seq == self.next || fits {
+        // its turn has come. There is room for what is next.
+        let is_next = seq == self.next;
+        let fits = is_next
+            || (!self.is_forced_small
+                && self.out_of_order.len() < self.keeps.messages
+                && self.out_of_order_bytes.saturating_add(bytes) <= self.keeps.bytes
+                && self.gap_share.try_take(bytes));
+        if fits {
+            self.is_next_passing |= is_next;
             self.out_of_order_bytes += bytes;
-            self.out_of_order.insert(seq, if seq == self.next { item } else { item.detached() });
+            self.out_of_order.insert(seq, if is_next { item } else { item.detached() });
         }
         Ok(())
     }
@@ -200,6 +216,9 @@ impl ReceiveQueue {
         }
         let item = self.out_of_order.remove(&self.next)?;
         let bytes = item.bytes();
+        if !std::mem::take(&mut self.is_next_passing) {
+            self.gap_share.give_back(bytes);
+        }
         self.out_of_order_bytes -= bytes;
         self.arrived_bytes += bytes as u64;
         if item.payload.encoding.is_timed() {
@@ -255,8 +274,10 @@ impl ReceiveQueue {
 
     /// What it lacks, as a status says it, and the last number of that.
     pub fn missing(&self) -> (Vec<(u64, u64)>, u64) {
-        // No more than can be kept.
-        let most = (self.keeps.bytes / self.largest.max(1)).max(1) as u64;
+        // No more than can be kept, or than the other end sends at once: it is asked again when that has
+        // come.
+        let most = self.keeps.bytes.min(MAX_RESEND_BYTES) / (self.largest + RESEND_OVERHEAD);
+        let most = most.max(1) as u64;
         let (mut ranges, mut left) = (Vec::new(), most.min(MAX_MISSING_NUMBERS));
         let (mut present, mut cursor, mut last) = (0, self.next, self.next - 1);
         let mut lack = |present: u64, from: u64, to: u64, left: &mut u64| {

@@ -23,6 +23,7 @@ use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::wire::stream::{Class, Counts};
 use crate::wire::{Encoding, Messages, Sizes};
 use pieces::Pieces;
+pub(super) use repair::{MAX_RESEND_BYTES, RESEND_OVERHEAD};
 use stations::{Flight, Kept};
 use times::Late;
 

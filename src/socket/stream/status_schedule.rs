@@ -19,8 +19,10 @@ pub(super) struct StatusSchedule {
     /// Something is missing, or came twice.
     repairs: bool,
     repaired_at: Option<Instant>,
-    /// The number up to which the latest status said what is missing, and when it is said again.
+    /// The number up to which the latest status said what is missing, how much had arrived by then, and when
+    /// it is said again.
     asked_upto: u64,
+    asked_from: u64,
     ask_again_at: Option<Instant>,
     pause: Pause,
     /// What is new is said then, at the latest. Left as it is when a status rides meanwhile.
@@ -63,6 +65,7 @@ impl StatusSchedule {
             repairs: false,
             repaired_at: None,
             asked_upto: 0,
+            asked_from: 0,
             ask_again_at: None,
             pause: Pause::new(MAX_PAUSE),
             deadline: None,
@@ -178,10 +181,11 @@ impl StatusSchedule {
         }
         self.repairs = false;
         if let Some(upto) = missing_upto {
-            if standing.counts.arrived >= self.asked_upto {
+            // Who keeps little of what comes before its turn gets through a long gap bit by bit.
+            if standing.counts.arrived > self.asked_from {
                 self.pause.reset();
             }
-            self.asked_upto = upto;
+            (self.asked_from, self.asked_upto) = (standing.counts.arrived, upto);
             self.ask_again_at = Some(now + self.pause.take());
         }
     }

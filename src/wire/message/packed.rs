@@ -46,12 +46,8 @@ impl Item {
         size(&self.payload, self.json.as_ref())
     }
 
-    /// Returns it in bytes of its own where it is small: what waits must not keep alive all that it arrived
-    /// with.
+    /// Returns it in bytes of its own: what waits must not keep alive all that it arrived with.
     pub fn detached(self) -> Self {
-        if self.bytes() > MAX_DETACHED_BYTES {
-            return self;
-        }
         let payload = Payload { raw: Bytes::copy_from_slice(&self.payload.raw), ..self.payload };
         Self { payload, json: self.json.map(|json| json.detached()) }
     }
@@ -361,8 +357,6 @@ pub const MAX_PACKED: u32 = 256;
 pub const MAX_PACKED_BYTES: usize = 64 * 1024;
 /// A message larger than this, headers included, gains nothing by being packed.
 pub(super) const MAX_ITEM_BYTES: usize = 16 * 1024;
-/// A larger message that waits keeps what it arrived with: at most about as much again.
-const MAX_DETACHED_BYTES: usize = 32 * 1024;
 /// The lengths of payload and headers, and the encoding.
 const ITEM_OVERHEAD_BYTES: usize = 7;
 /// Where a buffer for small messages begins.

@@ -57,6 +57,6 @@ impl SendQueue {
 }
 
 /// Bytes that go again for one question.
-const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
+pub(in crate::socket::stream) const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
 /// What an item costs beside its bytes.
-const RESEND_OVERHEAD: usize = 64;
+pub(in crate::socket::stream) const RESEND_OVERHEAD: usize = 64;
