@@ -47,4 +47,28 @@ describeNats('a gateway that drains', () => {
     await Promise.all(callers.map(caller => caller.stop()))
     expect(failuresOf(callers)).toEqual([])
   })
+  test.each([
+    ['a socket server with clients at the other one', 'there', 'here'],
+    ['clients of a socket server at the other one', 'here', 'there'],
+    ['a socket server with its clients', 'here', 'here'],
+  ])('does not wait for %s, whose sockets go on', async (_name, clientsAt, serverAt) => {
+    const address = (at: string) => (at === 'here' ? proxy.address : String(gateways[1]!.address()))
+    const serving = await join(address(serverAt))
+    const listener = serving.socket.listen('echo')
+    listener.on('connection', socket => socket.on('request', request => request.respond(request.data)))
+    await listener.waitUntilReady()
+    const clients = await Promise.all(Array.from({ length: CALLERS }, () => join(address(clientsAt))))
+    const sockets = clients.map(client => client.socket.connect('echo'))
+    const echoes = (text: string) =>
+      Promise.all(sockets.map(async socket => (await socket.request(text)).data))
+    expect(await echoes('before')).toEqual(sockets.map(() => 'before'))
+    // They resume.
+    await proxy.cut()
+    expect(await echoes('again')).toEqual(sockets.map(() => 'again'))
+    proxy.retarget(gateways[1]!.address()!.port)
+    const begun = Date.now()
+    await gateways[0]!.drain({ spread: 1000, deadline: 60_000 })
+    expect(Date.now() - begun).toBeLessThan(5000)
+    expect(await echoes('after')).toEqual(sockets.map(() => 'after'))
+  })
 })

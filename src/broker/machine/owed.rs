@@ -5,14 +5,18 @@ use std::time::Instant;
 use super::super::PeerId;
 use super::super::owed_answers::Owed;
 use super::super::peer::Peer;
+use super::publications::tells_origin;
 use super::{Broker, NOTICE_EFFORT};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{ClientOp, Headers, Message, Payload, Presence, Publication};
 
 impl Broker {
-    /// Returns where the answer goes that a publication wants of whoever is given it, if it wants one.
+    /// Returns where the answer goes that a publication wants of whoever is given it, if it wants one there.
+    /// What sockets ask is asked again by them, and mostly answered elsewhere.
     pub(super) fn answer_wanted(&self, publication: &Publication) -> Option<Subject> {
-        publication.headers.reply.as_ref().filter(|_| publication.done).cloned()
+        let headers = &publication.headers;
+        let place = headers.reply.as_ref().filter(|_| publication.done && headers.command.is_none())?;
+        (!tells_origin(publication)).then(|| place.clone())
     }
 
     /// Notes that one client here was given a publication that wants this answer; `alone`: and nobody

@@ -72,3 +72,28 @@ fn an_answer_that_nobody_can_wait_for_any_more_is_not_waited_for() {
     stage.pass(Duration::from_secs(1));
     assert!(is_let_go(&stage, member));
 }
+
+#[test]
+fn what_a_socket_asks_over_the_fabric_above_keeps_nobody() {
+    for (subject, command) in [
+        ("chat.server.s1.a", Some(SocketCommand::Connect)),
+        ("chat.server.s1.a", Some(SocketCommand::Socket)),
+        ("chat.server.status", None),
+    ] {
+        let mut stage = gateway();
+        let listener = stage.join();
+        let pattern = if command.is_some() { "chat.server.s1.*" } else { subject };
+        own(&mut stage, listener, pattern, if command.is_some() { DIRECT } else { PLAIN });
+        confirm(&mut stage);
+        let mut publication = publication(subject, "1", 0, true, "");
+        publication.headers.command = command;
+        publication.headers.reply = Some(Subject::parse("_INBOX.far.1").expect("valid"));
+        let pattern = Pattern::parse(pattern).expect("valid");
+        news(&mut stage, ServerOp::Deliver { pattern, publication });
+        assert_eq!(stage.received(listener).len(), 1);
+        stage.broker.drain(stage.now, Duration::ZERO);
+        stage.leave_quietly(listener);
+        stage.pass(MOMENT);
+        assert!(is_let_go(&stage, listener), "{subject}");
+    }
+}
