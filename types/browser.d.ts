@@ -143,7 +143,12 @@ export interface ConnectOptions {
   inboxPrefix?: string | undefined
   /** Connects at once, without `connect()`. @default true */
   autoConnect?: boolean | undefined
-  /** Reconnects, for ever, when the connection is lost. @default true */
+  /**
+   * Reconnects, for ever, when the connection is lost. `false`: whatever waits, and whatever is asked from then on, ends with
+   * the reason of `connectFailed` or `disconnected`, until `connect()`. Subscriptions end, too, and sockets close:
+   * `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
+   * @default true
+   */
   reconnection?: boolean | undefined
   /** Unit of the pauses before reconnecting, in ms. @default 500 */
   reconnectionDelay?: number | undefined

@@ -1,8 +1,9 @@
 // `timeout` and `signal` wherever a page waits, as in the main module: what was waited for is told, an abort before anything was
 // sent sends nothing, and nothing is left on the signal.
 import { getEventListeners } from 'node:events'
-import type { ConatSocketServer, ServerSocket } from 'selvedge'
+import type { ConatSocketServer, FabricError, ServerSocket } from 'selvedge'
 import type { Client, ClientSocket, WaitOptions } from 'selvedge/browser'
+import { faultProxy } from 'selvedge/testing'
 import { describeFabric } from '../support/fabrics'
 import { closePages, next, pageClient } from './party'
 
@@ -17,6 +18,8 @@ interface Row {
 
 interface Peers {
   page: Client
+  /** Not connected. */
+  nobody: Client
   /** Connected, and its window is full: the server does not read. */
   full: ClientSocket
   /** Connected to nobody. */
@@ -25,18 +28,21 @@ interface Peers {
 
 const WAITS: Readonly<Record<string, Row>> = {
   'Client.waitUntilConnected': {
-    wait: options => unreachable().waitUntilConnected(options),
+    wait: (options, { nobody }) => nobody.waitUntilConnected(options),
     says: 'the client is not connected',
   },
   'Client.waitUntilSignedIn': {
-    wait: options => unreachable().waitUntilSignedIn(options),
+    wait: (options, { nobody }) => nobody.waitUntilSignedIn(options),
     says: 'the client is not signed in',
   },
   'Client.waitUntilReady': {
-    wait: options => unreachable().waitUntilReady(options),
+    wait: (options, { nobody }) => nobody.waitUntilReady(options),
     says: 'the client is not ready',
   },
-  'Client.subscribe': { wait: options => unreachable().subscribe('a', options), says: "subscribe 'a'" },
+  'Client.subscribe': {
+    wait: (options, { nobody }) => nobody.subscribe('a', options),
+    says: "subscribe 'a'",
+  },
   'Client.publish': {
     wait: (options, { page }) => page.publish('nobody', 1, { waitForInterest: true, ...options }),
     says: "'nobody'",
@@ -46,7 +52,7 @@ const WAITS: Readonly<Record<string, Row>> = {
     wait: (options, { page }) => page.call<{ ask(): Promise<void> }>('silent', options).ask(),
     says: "'silent'",
   },
-  'Client.interest': { wait: ({ signal }) => unreachable().interest('a', { signal }) },
+  'Client.interest': { wait: ({ signal }, { nobody }) => nobody.interest('a', { signal }) },
   'Client.waitForInterest': {
     wait: (options, { page }) => page.waitForInterest('nobody', options),
     says: "'nobody'",
@@ -105,7 +111,7 @@ describeFabric('selvedge wire', 'what a page waits for', fabric => {
     server.on('request', () => {})
     full.write(1)
     full.write(2)
-    peers = { page, full, lonely: page.socket.connect('nobody') }
+    peers = { page, nobody: unreachable(), full, lonely: page.socket.connect('nobody') }
   })
 
   for (const [name, { wait, says }] of Object.entries(WAITS)) {
@@ -201,3 +207,77 @@ describeFabric('selvedge wire', 'what a page waits for', fabric => {
     await expect(peers.full.send(1, { timeout: -1 })).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
 })
+
+/** Where a page does not look for its broker again; and whether what waits has begun to before that is known. */
+const STRANDED: [string, isThere: boolean, isEarly: boolean][] = [
+  ['that was never there', false, false],
+  ['that turns out not to be there', false, true],
+  ['that has gone', true, false],
+  ['that goes', true, true],
+]
+
+describeFabric('selvedge wire', 'a page with `reconnection: false`', fabric => {
+  test.each(STRANDED)('each wait for a broker %s ends at once, with why', async (_name, isThere, isEarly) => {
+    const host = fabric.client()
+    const listener = host.socket.listen('full')
+    listener.on('connection', server => server.pause().on('request', () => {}))
+    await Promise.all([listener.waitUntilReady(), host.subscribe('silent')])
+    const proxy = await faultProxy({ target: fabric.remote.address as string })
+    if (!isThere) await proxy.refuse()
+    const page = pageClient(proxy.address, { reconnection: false, offlineTimeout: 60_000 })
+    const full = page.socket.connect('full', { maxQueueSize: 2 })
+    const lonely = page.socket.connect('nobody')
+    if (isThere) await Promise.all([full.waitUntilReady(), page.waitUntilReady()])
+    full.write(1)
+    full.write(2)
+    const gone = next(page, isThere ? 'disconnected' : 'connectFailed')
+    const lose = () => Promise.all([gone, isThere && proxy.refuse()])
+    if (!isEarly) await lose()
+    const peers = { page, nobody: page, full, lonely }
+    // With a broker they wait for nothing, or would see what it says.
+    const isReady = /waitUntil(Connected|SignedIn|Ready)$|^Client.interest$|^Client.subscribe$/
+    const rows = Object.entries({ ...WAITS, ...LOOPS }).filter(
+      ([name]) => !(isThere && isEarly && isReady.test(name)),
+    )
+    const ends = rows.map(async ([name, { wait }]) => {
+      const late = new Promise(resolve => setTimeout(resolve, 20_000, 'still waits').unref())
+      const ended = await Promise.race([(async () => wait({}, peers))(), late]).catch(error => error)
+      return [name, isLost(ended) ? 'as it should' : String(ended)]
+    })
+    if (isEarly) await lose()
+    const wrong = (await Promise.all(ends)).filter(([, how]) => how !== 'as it should')
+    expect(Object.fromEntries(wrong)).toEqual({})
+    await proxy.restore()
+    page.connect()
+    await page.waitUntilReady()
+    expect((await page.publish('silent', 1)).count).toBe(1)
+    await proxy.close()
+  })
+})
+
+async function looped(values: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of values);
+}
+
+/** What has no bound: each ends when nothing will come. */
+const LOOPS: Readonly<Record<string, Row>> = {
+  'a loop over a socket': { wait: (_, { page }) => looped(page.socket.connect('nobody')) },
+  'a loop over a subscription': { wait: (_, { page }) => looped(page.subscribeSync('silence')) },
+  'a new socket': { wait: (_, { page }) => page.socket.connect('nobody').waitUntilReady() },
+  'closed of a socket': {
+    wait: async (_, { page }) => {
+      throw await next(page.socket.connect('nobody'), 'closed')
+    },
+  },
+}
+
+/** Whether it ended because there was no connection, itself or as the cause. */
+function isLost(ended: unknown): boolean {
+  for (
+    let error = ended as FabricError | undefined;
+    error instanceof Error;
+    error = error.cause as FabricError
+  )
+    if (/^(ERR_CONNECT|ECONNRESET)$/.test(String(error.code))) return true
+  return false
+}

@@ -168,7 +168,7 @@ export class WebSocketLink {
 const HINT = 'pages of this origin (allowedOrigins)'
 
 function refused(url: string): Failure {
-  return new Failure('ERR_REFUSED', `${url} is no broker of selvedge: it does not speak ${SUBPROTOCOL}`)
+  return new Failure('ERR_REFUSED', `${url} is no broker of selvedge: no ${SUBPROTOCOL}`)
 }
 
 /** Joins what is small, and cuts what is large. */

@@ -54,7 +54,7 @@ export class Encoder {
       writeHead(writer, bytes.length, bytes.length < 32 ? 0xa0 : undefined, 0xd9)
       writer.raw(bytes)
     } else if (typeof value === 'object') this.#writeObject(writer, value, depth)
-    else throw Error(`Unrecognized object: ${Object.prototype.toString.apply(value)}`)
+    else throw Error(`cannot encode ${Object.prototype.toString.apply(value)}`)
   }
 
   #writeObject(writer: Writer, value: object, depth: number): void {
@@ -144,8 +144,7 @@ export class Decoder {
   decode(bytes: Uint8Array): unknown {
     const reader = new Reader(bytes)
     const value = read(reader, 1)
-    if (reader.left > 0)
-      throw Error(`Extra ${reader.left} of ${bytes.length} byte(s) found at buffer[${reader.at}]`)
+    if (reader.left > 0) throw Error(`${reader.left} bytes too many`)
     return value
   }
 }
@@ -265,5 +264,5 @@ function readExtension(reader: Reader, size: number): unknown {
     return new Date(Number(both & 0x3_ffff_ffffn) * 1000 + Number(both >> 34n) / 1e6)
   }
   if (size === 12) return new Date(Number(bytes.getBigInt64(4)) * 1000 + bytes.getUint32(0) / 1e6)
-  throw Error(`Unrecognized data size for timestamp (expected 4, 8, or 12): ${size}`)
+  throw Error(`a timestamp of ${size} bytes`)
 }

@@ -167,7 +167,13 @@ export class Client extends Emitter<Events> {
     queueMicrotask(() => {
       this.#isAwake = false
       this.#turn(() => this.#machine.flush())
+      const { stranded } = this.#machine
+      if (stranded !== undefined) this.#settleWaits(stranded)
     })
+  }
+
+  #settleWaits(failure: Failure): void {
+    for (const waits of [this.#connected, this.#signedIn, this.#ready]) waits.settle(failure)
   }
 
   /** Lets the machine do something, and looks when it wants to be called again. */
@@ -228,7 +234,7 @@ export class Client extends Emitter<Events> {
     this.#state = 'closed'
     this.#unwatchPage()
     this.#turn(() => this.#machine.close(closed()))
-    for (const waits of [this.#connected, this.#signedIn, this.#ready]) waits.settle(closed())
+    this.#settleWaits(closed())
     await Promise.resolve()
     this.emit('closed', undefined)
   }
@@ -256,6 +262,7 @@ export class Client extends Emitter<Events> {
   async #wait(waits: Waits, isThere: boolean, what: string, options: WaitOptions | undefined): Promise<void> {
     checkWait('wait', options)
     this.#checkOpen()
+    this.#wake()
     const failure = isThere ? undefined : await waits.wait(what, options)
     if (failure !== undefined) throw errorFrom(failure)
   }

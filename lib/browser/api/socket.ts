@@ -207,7 +207,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
 
   /** `json` are headers of the socket's own. */
   #write(data: unknown, options: WriteOptions | undefined, json?: Uint8Array): boolean {
-    if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
+    this.#checkOpen()
     const item = { ...itemOf(data, options, 'socket'), ...(json && { json }) }
     this.#checkSize(item)
     const { sender, settings } = this.#machine
@@ -228,6 +228,12 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.#tally.sentBytes += bytes
     this.#touch()
     return isVolatile || sender.isWritable
+  }
+
+  #checkOpen(): void {
+    if (!this.ended) return
+    const cause = this.#reason && errorFrom(this.#reason)
+    throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE', { cause })
   }
 
   #checkSize(item: Item): void {
@@ -301,7 +307,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
 
   async request(data?: unknown, options?: RequestOptions): Promise<Message> {
     checkWait('request', options, PUBLISH_SHAPE)
-    if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
+    this.#checkOpen()
     const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
     const item = itemOf(data, options, 'socket')
     this.#checkSize(item)
@@ -579,6 +585,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.#isEnding = true
     let cause: Failure | undefined
     if (this.#state !== 'closed') {
+      const gone = this.#gone.wait('')
       cause = await this.#untilHandled()
       if (cause === undefined && (this.#state as State) !== 'closed') {
         this.#inbox.shut()
@@ -593,7 +600,6 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
           this.#touch()
         })
       }
-      const gone = this.#gone.wait('')
       this.close()
       await gone
     }

@@ -13,18 +13,12 @@ export const nobodyCame = (what: string, subject: string): Failure => {
 export const connectionLost = (subject: string, cause: Failure): Failure =>
   withCause(timeout('publish', subject, ': the connection was lost before it was confirmed'), cause)
 export const unanswered = (what: string, subject: string): Failure =>
-  new Failure(
-    'EPIPE',
-    `${what} '${subject}': whoever was asked ended before it answered; it may have been done`,
-  )
+  new Failure('EPIPE', `${what} '${subject}': whoever was asked ended; it may have been done`)
 export const full = (limit: number): Failure =>
   new Failure('ENOBUFS', `more than ${limit} bytes wait for the connection`)
 export const closed = (): Failure => new Failure('ERR_CLOSED', 'closed')
 export const queueGroup = (pattern: string): Failure =>
-  new Failure(
-    'ERR_QUEUE_GROUP',
-    `there can be at most one queue group per client on a subject (subject='${pattern}')`,
-  )
+  new Failure('ERR_QUEUE_GROUP', `'${pattern}' has another queue here`)
 
 /** What a broker refuses with: a text, and perhaps a number. */
 export function refusal(error: unknown): Failure {

@@ -3,6 +3,7 @@
 import { Failure } from '../../values/failure'
 import type { Fabric, MachineSettings, SocketSink, SubscriptionHandlers } from '../socket/fabric'
 import { SocketMachine } from '../socket/machine'
+import { lost, withReason } from '../socket/reasons'
 import type { Frame } from '../wire/frame-reader'
 import { bytesOf, type Publication } from '../wire/publication'
 import * as failures from './failures'
@@ -100,6 +101,7 @@ export class ClientMachine implements Fabric, SessionHost {
   /** Bytes of the largest message that the broker takes. */
   maxMessage = NEVER
   #expected = NEVER
+  #stranding: Failure | undefined
 
   constructor(host: ClientHost, settings: ClientSettings) {
     this.#host = host
@@ -209,6 +211,7 @@ export class ClientMachine implements Fabric, SessionHost {
   ): { queue: string; unsubscribe: () => void } | Failure {
     const added = this.subscriptions.add(pattern, queue, () => this.#host.randomId(), kind, handlers)
     if (added instanceof Failure) return added
+    this.#host.wake()
     if (added.isConfirmed) handlers.handleConfirmed()
     if (added.entry !== undefined && this.session.isUp) this.#subscribe([added.entry], false)
     return {
@@ -241,7 +244,7 @@ export class ClientMachine implements Fabric, SessionHost {
       const [inbox] = statuses as [{ refused?: unknown } | undefined]
       if (inbox?.refused !== undefined) {
         const { code, message } = failures.refusal(inbox.refused)
-        const text = `the server does not let this client subscribe to its inbox '${this.inbox}.*': ${message}`
+        const text = `it may not subscribe to its inbox '${this.inbox}.*': ${message}`
         const failure = new Failure(code, text)
         this.#failOffline(failure)
         this.session.lose(failure)
@@ -395,6 +398,13 @@ export class ClientMachine implements Fabric, SessionHost {
     }
     this.#host.emit(wasConnected ? { name: 'disconnected', reason } : { name: 'connectFailed', reason: why })
     if (this.session.isIdle) this.#failOffline(why)
+    this.#stranding = reason
+    this.#host.wake()
+  }
+
+  /** Why there is no connection, and will be none before `connect()`: without reconnection, unless that was asked for. */
+  get stranded(): Failure | undefined {
+    return this.session.isIdle ? this.#stranding : undefined
   }
 
   handleSignInRefused(reason: Failure): void {
@@ -444,6 +454,15 @@ export class ClientMachine implements Fabric, SessionHost {
 
   /** Lets leave what may leave. */
   flush(): void {
+    const { stranded } = this
+    if (stranded !== undefined) {
+      for (const pending of [...this.#pending.values()]) this.#settle(pending, stranded)
+      for (const socket of this.sockets) {
+        socket.close(withReason(lost(stranded.message), stranded))
+        this.#dirty.add(socket)
+      }
+      this.subscriptions.clear(stranded)
+    }
     if (this.#host.isCongested) return
     const dirty = [...this.#dirty]
     this.#dirty.clear()

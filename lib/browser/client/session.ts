@@ -135,7 +135,7 @@ export class Session {
       })
     } catch (error) {
       if (!(error instanceof WireError)) throw error
-      this.#lose(new Failure('ERR_REFUSED', `the server does not keep to the protocol: ${error.message}`))
+      this.#lose(new Failure('ERR_REFUSED', `the server breaks the protocol: ${error.message}`))
     }
   }
 

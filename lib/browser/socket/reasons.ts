@@ -69,13 +69,8 @@ export const requestFailures = {
   noAnswer: (): Failure => request(503, 'the other side has no answer', false),
   away: (): Failure => request(503, 'the other side of the socket is away; nothing was sent', true),
   awayAfterAll: (): Failure =>
-    request(
-      'EPIPE',
-      'the other side of the socket went away before it replied; it may have been done',
-      false,
-    ),
-  left: (): Failure =>
-    request('ERR_DRAINING', 'the other side went away before it handled this request; it was not done', true),
+    request('EPIPE', 'the other side of the socket went away; it may have been done', false),
+  left: (): Failure => request('ERR_DRAINING', 'the other side went away; it was not done', true),
   full: (): Failure => request('ENOBUFS', 'too many requests wait for their answers', true),
   refused: (code: string, text: string, isUnhandled: boolean): Failure =>
     request(/^\d+$/.test(code) ? Number(code) : code, text, isUnhandled),
