@@ -51,6 +51,23 @@ describeFabrics('a function that handles requests', fabric => {
     expect((await socket.request(1)).data).toBe('first')
   })
 
+  test('answers what comes behind a request that was given up before there was one', async () => {
+    const { server, socket } = await pair(fabric)
+    for (const [from, to] of [
+      [socket, server],
+      [server, socket],
+    ] as const) {
+      to.on('data', () => {})
+      await expect(from.request('early', { timeout: 20 })).rejects.toMatchObject({ code: 408 })
+      // Where this has been read, what was given up is known there.
+      await from.send('behind')
+      to.handle(question => `re ${question}`)
+      for (const question of ['one', 'two']) {
+        expect((await from.request(question, { timeout: 20_000 })).data).toBe(`re ${question}`)
+      }
+    }
+  })
+
   test('is given to a server for all its sockets, those that middleware lets pass behind that', async () => {
     const listener = await listening(fabric.client(), 'handled')
     const [, before] = await join(listener, fabric.client())

@@ -102,7 +102,7 @@ export class AskedRequests {
     const request = this.#asked?.get(incoming.varint())
     if (request === undefined) return
     this.#asked?.delete(request.key)
-    if (this.#heldInStream?.delete(request)) commands.consumedRequest(this.#owner)
+    if (this.#dropHeld(request)) commands.consumedRequest(this.#owner)
     request.cancel()
   }
 
@@ -223,6 +223,13 @@ export class AskedRequests {
     this.#holding ??= startTimer(HELD_TIME, () => this.#refuseHeld())
   }
 
+  /** Takes a request from those that are held, if it is one. Without any, the next one goes to a listener at once. */
+  #dropHeld(request: StreamRequest): boolean {
+    const isHeld = this.#heldInStream?.delete(request) === true
+    if (this.#heldInStream?.size === 0) this.#heldInStream = undefined
+    return isHeld
+  }
+
   #refuse(request: StreamRequest, code: string, text: string): void {
     commands.socketRefuse(this.#context.handle, this.#owner.engineHandle, request.key, code, text)
     commands.consumedRequest(this.#owner)
@@ -278,8 +285,7 @@ export class AskedRequests {
     const next = this.#heldInStream?.entries().next()
     if (next !== undefined && !next.done && !this.#owner.ended) {
       const [request, message] = next.value
-      this.#heldInStream?.delete(request)
-      if (this.#heldInStream?.size === 0) this.#heldInStream = undefined
+      this.#dropHeld(request)
       this.#giveAsked(message, request)
       return true
     }
