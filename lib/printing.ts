@@ -3,10 +3,14 @@ import { ConatServer } from './broker/broker'
 import { Client } from './client/client'
 import { Message, MessageData } from './messaging/message'
 import { Subscription } from './messaging/subscription'
+import { Broadcast } from './rooms/broadcast'
+import { Room } from './rooms/room'
+import { RoomView } from './rooms/room-view'
 import { ConatService } from './services/conat-service'
 import { ConatSocketBase } from './socket/base'
 import { ConatSocketServer } from './socket/server'
 import { ServerSocket } from './socket/server-socket'
+import { Patterns } from './values/patterns'
 
 /** Node.js asks objects for it. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
@@ -93,6 +97,13 @@ show(ConatSocketServer, server => ({
   desc: server.desc,
   sockets: Object.keys(server.sockets).length,
 }))
+show(Room, ({ name, members }) => ({ name, members: members.size }))
+show(RoomView, ({ name, members }) => ({ name, members: members.size }))
+show(Broadcast, broadcast => {
+  const { rooms, except } = broadcast.audience
+  return { rooms, except: except.length === 0 ? undefined : except, members: broadcast.size }
+})
+show(Patterns, patterns => ({ patterns: [...patterns].length }))
 show(MessageData, message => ({ data: dataOf(message), headers: headersOf(message) }))
 show(Message, message => ({
   subject: message.subject,

@@ -393,3 +393,14 @@ test('a wrong address is in the text of its error, without user and password', (
   expect(masked).toContain("'htp://…@host:3000'")
   expect(masked).not.toMatch(/ann|secret/)
 })
+
+test.each([
+  ['adress', 'address'],
+  ['url', 'address'],
+  ['servers', 'address'],
+  ['pass', 'password'],
+])("connect says what '%s' is called here", (name, meant) => {
+  expect(() => connect({ [name]: 'http://127.0.0.1:1' } as never)).toThrow(
+    `connect has no option '${name}'; did you mean '${meant}'?`,
+  )
+})

@@ -1,6 +1,16 @@
 // What `console.log` shows: what a person wants to know, on one line where it fits, and nothing that is nobody's business.
 import { inspect } from 'node:util'
-import { type Client, type ConatServer, init, type Message, MessageData, messageData } from 'selvedge'
+import {
+  type Client,
+  type ConatServer,
+  init,
+  type Message,
+  MessageData,
+  messageData,
+  Patterns,
+  type ServerSocket,
+  watchRoom,
+} from 'selvedge'
 
 let server: ConatServer
 let client: Client
@@ -47,6 +57,24 @@ test('both ends of a socket, and its server', async () => {
   expect(inspect(listener)).toMatch(
     /ConatSocketServer \{\s+subject: 'chat',[\s\S]*desc: 'the lobby',\s+sockets: 1\s\}$/,
   )
+})
+
+test('rooms, from each side', async () => {
+  const listener = client.socket.listen('chat')
+  const accepted = new Promise<ServerSocket>(resolve => listener.once('connection', resolve))
+  await listener.waitUntilReady()
+  const socket = client.socket.connect('chat')
+  const place = await accepted
+  place.join(['a', 'b'])
+  expect(inspect(listener.room('a'))).toBe("Room { name: 'a', members: 1 }")
+  expect(inspect(watchRoom(socket, 'a'))).toBe("RoomView { name: 'a', members: 0 }")
+  expect(inspect(listener.to('a'))).toBe("Broadcast { rooms: [ 'a' ], members: 1 }")
+  expect(inspect(listener.to(['a', 'b']).except('x'))).toBe(
+    "Broadcast { rooms: [ 'a', 'b' ], except: [ 'x' ], members: 1 }",
+  )
+  const patterns = new Patterns<number>()
+  patterns.set('a.*', 1)
+  expect(inspect(patterns)).toBe('Patterns { patterns: 1 }')
 })
 
 test('a message shows its data and headers', async () => {

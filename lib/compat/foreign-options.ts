@@ -1,5 +1,6 @@
 // Options of Socket.IO and of clusters that programs for Conat pass on: taken, and of no effect here.
 import { debuglog } from 'node:util'
+import { FabricError } from '../values/errors'
 
 const debug = debuglog('selvedge')
 
@@ -63,9 +64,22 @@ export const FOREIGN_INIT: ReadonlySet<string> = new Set([
   'wsEngine',
 ])
 
+/** What others call options of ours. */
+const OWN_NAMES: Readonly<Record<string, string>> = {
+  pass: 'password',
+  servers: 'address',
+  uri: 'address',
+  url: 'address',
+}
+
 /** Returns the options without the foreign ones, which one line of `NODE_DEBUG=selvedge` names. */
 export function ownOptions<T extends object>(where: string, options: T, foreign: ReadonlySet<string>): T {
   if (options === null || typeof options !== 'object') return options
+  for (const name of Object.keys(options)) {
+    if (where !== 'connect' || !Object.hasOwn(OWN_NAMES, name)) continue
+    const text = `${where} has no option '${name}'; did you mean '${OWN_NAMES[name]}'?`
+    throw new FabricError(text, 'ERR_UNKNOWN_OPTION')
+  }
   const names = Object.keys(options).filter(name => foreign.has(name))
   if (names.length === 0) return options
   debug('%s: options without effect here: %s', where, names.join(', '))

@@ -28,6 +28,11 @@ export class Broadcast {
     this.#isVolatile = isVolatile
   }
 
+  /** @internal */
+  get audience(): Audience {
+    return this.#audience
+  }
+
   to(names: string | readonly string[]): Broadcast {
     const more = typeof names === 'string' ? [names] : names
     for (const name of more) checkRoom(name)
