@@ -595,7 +595,7 @@ export declare function processMetrics(): MetricFamily[]
  */
 export declare function formatMetrics(
   families: readonly MetricFamily[],
-  options?: { openMetrics?: boolean },
+  options?: { openMetrics?: boolean | undefined },
 ): string
 
 /** An orderly stop. */
@@ -873,13 +873,13 @@ export declare class Client extends EventEmitter<ClientEvents> {
   service(
     subject: string,
     implementation: object,
-    options?: { queue?: string } & WaitOptions,
+    options?: { queue?: string | undefined } & WaitOptions,
   ): Promise<Subscription>
   /** The same with the methods that its callers see: `client.call<S>` at the other end. */
   service<S extends object>(
     subject: string,
     implementation: Implementation<S>,
-    options?: { queue?: string } & WaitOptions,
+    options?: { queue?: string | undefined } & WaitOptions,
   ): Promise<Subscription>
   /**
    * The service on a subject, as an object: every method sends a request and resolves with the result.
@@ -937,7 +937,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   waitForInterest(
     subject: string,
-    options?: { timeout?: number; signal?: AbortSignal | undefined },
+    options?: { timeout?: number | undefined; signal?: AbortSignal | undefined },
   ): Promise<boolean>
   /** As the function `messageData`. */
   message<T>(data: T, options?: MessageOptions): MessageData<T>
@@ -1119,7 +1119,7 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
    * @param options.signal Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on.
    * @throws {FabricError} `408` the deadline has passed; `left` is the number of messages that were dropped
    */
-  drain(options?: { deadline?: number; signal?: AbortSignal | undefined }): Promise<void>
+  drain(options?: { deadline?: number | undefined; signal?: AbortSignal | undefined }): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
   /** Lets the process end while it is open. */
@@ -1244,7 +1244,10 @@ export interface RoomsOptions {
    * back in time has not left. @default 0
    */
   leaveDelay?: number | undefined
-  /** What becomes of a member whose window is full: closed with `"ERR_SLOW_CONSUMER"`, or it misses it. @default 'close' */
+  /**
+   * What becomes of a member whose window is full: closed with `"ERR_SLOW_CONSUMER"`, on both sides, or it misses it.
+   * @default 'close'
+   */
   slowMember?: 'close' | 'drop' | undefined
   /** Other servers that this one knows. @default 64 */
   servers?: number | undefined
@@ -1305,7 +1308,7 @@ export interface RoomViewEvents<Data = Agreed> {
 /** A room as a client follows it. Made by `watchRoom`. */
 export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Data>> {
   readonly name: string
-  /** By key: those of all servers. As it was last, once the socket is closed. */
+  /** By key: those of all servers. As it was last, and everybody `stale` (`update`), once the socket is closed. */
   readonly members: ReadonlyMap<string, RoomMember<Data>>
   /** Follows the room no more. */
   close(): void
@@ -1393,8 +1396,9 @@ export interface SocketConnectOptions extends SocketSettings {
    */
   reconnection?: boolean | undefined
   /**
-   * Chooses the server: returns its id. Called again later if it throws. @default the first server that
-   * answers
+   * Chooses the server: returns its id. Called again later if it throws, or does not answer in time: whoever waits for the
+   * socket with a `timeout` then gets a `408` whose `cause` is a `503` with the error as its own `cause`. @default the first
+   * server that answers
    */
   loadBalancer?: ((subject: string) => Promise<string> | string) | undefined
   /** Milliseconds for `loadBalancer`. @default 10_000 */
@@ -1842,7 +1846,7 @@ export declare class ServerSocket<
    * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members or 64 MiB of them at this server · `"ERR_INVALID_ARG_VALUE"`
    *   · `"ERR_INVALID_ARG_TYPE"` · `"ERR_UNKNOWN_OPTION"` · `"ERR_CLOSED"`
    */
-  join(room: string | readonly string[], member?: { key?: string; data?: unknown }): void
+  join(room: string | readonly string[], member?: { key?: string | undefined; data?: unknown }): void
   /** Leaves a room, at once. */
   leave(room: string): void
   /** Replaces what the room shows of it. */
@@ -2754,7 +2758,7 @@ export declare function createServiceHandler<T extends object>(
 export declare function createServiceClient<T = Agreed>(
   options: ServiceTarget,
 ): Remote<T> & {
-  conat: { waitFor(options?: { maxWait?: number }): Promise<void>; ping(): Promise<boolean> }
+  conat: { waitFor(options?: { maxWait?: number | undefined }): Promise<void>; ping(): Promise<boolean> }
 }
 
 /** The time service. */
@@ -2764,7 +2768,7 @@ export interface TimeApi {
 }
 
 /** Serves this process's time. @throws {FabricError} as `Client.subscribe` */
-export declare function createTimeService(options?: { client?: Client }): Promise<ConatService>
+export declare function createTimeService(options?: { client?: Client | undefined }): Promise<ConatService>
 
 /** The time service, as an object. `timeout` in ms, default 30_000. */
 export declare function timeClient(options?: {
@@ -2778,14 +2782,17 @@ export declare function timeClient(options?: {
  *
  * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` what it answered is no time
  */
-export declare function getSkew(options?: { client?: Client; timeout?: number | undefined }): Promise<number>
+export declare function getSkew(options?: {
+  client?: Client | undefined
+  timeout?: number | undefined
+}): Promise<number>
 
 /**
  * Returns the time of the time service in ms since 1970: this process's clock, corrected by the latest `getSkew`. That
  * is measured in the background once an hour, and 10 s after it failed, unless `noLoad` is set; until it is known, nothing
  * is corrected.
  */
-export declare function time(options?: { noLoad?: boolean }): number
+export declare function time(options?: { noLoad?: boolean | undefined }): number
 
 /** What a server is, and its totals. Times in ms since 1970. */
 export interface BrokerOverview {
@@ -3030,13 +3037,13 @@ export interface SysApi {
  */
 export declare function sysApi(
   client: Client,
-  options?: { id?: string; clusterName?: string } & RequestOptions,
+  options?: { id?: string | undefined; clusterName?: string | undefined } & RequestOptions,
 ): Remote<SysApi>
 
 /** The system service of all servers, as `Client.callMany`. */
 export declare function sysApiMany(
   client: Client,
-  options?: { clusterName?: string } & RequestManyOptions,
+  options?: { clusterName?: string | undefined } & RequestManyOptions,
 ): RemoteMany<SysApi>
 
 /** Sets the timeouts, in ms, of all later calls that name none. */

@@ -297,7 +297,7 @@ export declare class Socket extends Duplex {
    *
    * @throws {Error} as the events, if it breaks · `"ETIMEDOUT"` · `"ABORT_ERR"`, whose `cause` is the signal's reason
    */
-  flushed(options?: { timeout?: number; signal?: AbortSignal }): Promise<void>
+  flushed(options?: { timeout?: number | undefined; signal?: AbortSignal | undefined }): Promise<void>
 }
 
 export { Socket as Stream }

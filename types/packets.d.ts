@@ -408,7 +408,7 @@ export interface PacketLink {
  */
 export declare function overSocket(
   socket: ConatSocketClient | ServerSocket,
-  options?: { channel?: string },
+  options?: { channel?: string | undefined },
 ): PacketLink
 
 /** What is used of a WebSocket: of a page's own, of `ws`, or of any other with the same events. */
@@ -493,7 +493,7 @@ export interface SocketyDraftLike {
 export declare function overSockety(
   connection: SocketyConnectionLike,
   Draft: SocketyDraftLike,
-  options?: { channel?: string },
+  options?: { channel?: string | undefined },
 ): PacketLink
 
 /** What is used of a Duplex. */
@@ -652,7 +652,10 @@ export declare class PacketSocket<M extends Packets = Agreed> extends PacketEmit
    *
    * @throws {PacketError} `"ERR_PACKET_TIMEOUT"` · `"ERR_PACKET_ABORTED"`, whose `cause` is the signal's reason
    */
-  waitUntilWritable(options?: { timeout?: number; signal?: AbortSignal }): Promise<void>
+  waitUntilWritable(options?: {
+    timeout?: number | undefined
+    signal?: AbortSignal | undefined
+  }): Promise<void>
   /**
    * Answers packets of a class; the class's own `validate` runs before. Wins over a handler of the server.
    * Returns what takes it out again.
@@ -736,9 +739,11 @@ export declare class PacketServer<M extends Packets = Agreed> extends PacketEmit
    * @param options.local Only to the sockets of this node. @default false
    * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_ENCODE"` · `"ERR_PACKET_TOO_LARGE"`
    */
-  send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean }): void
+  send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean | undefined }): void
   /** The same for the sockets in a room. */
-  to(room: string): { send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean }): void }
+  to(room: string): {
+    send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean | undefined }): void
+  }
   /** Takes no more connections and closes the sockets. The source stays open. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

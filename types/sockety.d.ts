@@ -449,7 +449,10 @@ export declare class Request {
    * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout` ·
    *   `"ABORT_ERR"` the `signal`, whose reason is the `cause`
    */
-  response(options?: { timeout?: number; signal?: AbortSignal }): Promise<Response | number>
+  response(options?: {
+    timeout?: number | undefined
+    signal?: AbortSignal | undefined
+  }): Promise<Response | number>
 }
 
 /** A part of a received message: read as any stream of Node.js. What is not read makes the sender wait. */

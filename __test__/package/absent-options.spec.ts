@@ -1,11 +1,14 @@
 // `undefined` counts as an option that is absent, and the contracts say so: a program with `exactOptionalPropertyTypes` may pass on
 // what it may not have.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { init } from 'selvedge'
 
 /** Interfaces that are options, with their bodies. */
 const OPTIONS = /^export interface (\w+(?:Options|Settings|Setup|Target|Call))\b[^{]*\{\n([\s\S]*?)^\}/gm
+
+/** The contracts that are written by hand. */
+const CONTRACTS = ['index.d.ts', ...readdirSync(join(__dirname, '../../types')).map(name => `types/${name}`)]
 
 test.each(['index.d.ts', 'types/browser.d.ts'])('%s lets each option be undefined', file => {
   const text = readFileSync(join(__dirname, '../..', file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
@@ -20,6 +23,17 @@ test.each(['index.d.ts', 'types/browser.d.ts'])('%s lets each option be undefine
     }
   }
   expect(seen).toBeGreaterThan(20)
+  expect(strict).toEqual([])
+})
+
+test.each(CONTRACTS)('%s lets each option that a function declares by itself be undefined', file => {
+  const text = readFileSync(join(__dirname, '../..', file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
+  const strict: string[] = []
+  for (const [, name, body] of text.matchAll(/[(,]\s*(\w+)\?: \{([^{}]*)\}/g)) {
+    for (const [, option, type] of body!.matchAll(/(\w+)\?: ([^;]*)/g)) {
+      if (!/\b(undefined|unknown)\b/.test(type!)) strict.push(`${name}.${option}`)
+    }
+  }
   expect(strict).toEqual([])
 })
 

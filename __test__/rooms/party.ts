@@ -70,7 +70,7 @@ export class Member implements RoomSocket {
     })
   }
 
-  closeFor(): void {
+  giveUp(): void {
     this.enter('closed')
   }
 

@@ -1,5 +1,5 @@
 // Rooms over several servers of one subject: what is written reaches each member once, and everybody knows who is in.
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import type { ConatSocketClient, ConatSocketServer, Room, ServerSocket, SocketListenOptions } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
@@ -13,8 +13,14 @@ async function server(fabric: Fabric, options?: SocketListenOptions): Promise<Co
 }
 
 /** Two servers of `chat` that have found each other. */
-async function servers(fabric: Fabric): Promise<[ConatSocketServer, ConatSocketServer]> {
-  const both = [await server(fabric), await server(fabric)] as [ConatSocketServer, ConatSocketServer]
+async function servers(
+  fabric: Fabric,
+  options?: SocketListenOptions,
+): Promise<[ConatSocketServer, ConatSocketServer]> {
+  const both = [await server(fabric, options), await server(fabric, options)] as [
+    ConatSocketServer,
+    ConatSocketServer,
+  ]
   // Whoever has joined is seen by the other.
   const met = both.map(listener => once(listener.room('meeting'), 'join'))
   const [one] = await member(fabric, both[0])
@@ -135,13 +141,29 @@ describeFabrics('rooms', fabric => {
     slowSide.pause()
     const received = take(quickSide, 4)
     for (const socket of [slow, quick]) socket.join('all')
-    const closed = once(slow, 'closed')
+    const closed = [slow, slowSide].map(socket => once(socket as EventEmitter, 'closed'))
     for (const n of [1, 2, 3, 4])
       expect((await strict.to('all').except(slow).send(n)).delivered + slow.stats.sent).toBe(1)
     expect(await received).toEqual([1, 2, 3, 4])
     for (const n of [5, 6]) slow.write(n)
     expect(strict.to('all').write('more')).toBe(1)
+    // Both sides hear why.
+    for (const [reason] of await Promise.all(closed))
+      expect(reason).toMatchObject({ code: 'ERR_SLOW_CONSUMER' })
+    expect(slow.undelivered().map(({ data }) => data)).toEqual([5, 6])
+  })
+
+  test('close who cannot keep up with what comes from another server, and tell its client why', async () => {
+    const [left, right] = await servers(fabric, { maxQueueSize: 2 })
+    const [slow, slowSide] = await member(fabric, right)
+    slowSide.pause()
+    const joined = once(left.room('all'), 'join')
+    slow.join('all')
+    await joined
+    const [closed, gone] = [once(slowSide, 'closed'), once(left.room('all'), 'leave')]
+    for (const n of [1, 2, 3]) left.to('all').write(n)
     expect((await closed)[0]).toMatchObject({ code: 'ERR_SLOW_CONSUMER' })
+    await gone
   })
 })
 
@@ -205,9 +227,33 @@ describeFabrics('rooms have bounds:', fabric => {
       [{ key: 'x'.repeat(257) }, 'ERR_INVALID_ARG_VALUE'],
       [{ key: 7 }, 'ERR_INVALID_ARG_TYPE'],
       [{ name: 'ann' }, 'ERR_UNKNOWN_OPTION'],
+      [5, 'ERR_INVALID_ARG_TYPE'],
     ] as const) {
-      expect(await rejection((async () => socket.join('a', member as object))())).toMatchObject({ code })
+      expect(await rejection((async () => socket.join('a', member as unknown as object))())).toMatchObject({
+        code,
+      })
     }
+    const to = listener.to('a')
+    for (const wrong of [5, null, undefined, {}, [5], new Set(['a']), Symbol('a')] as unknown as string[]) {
+      for (const act of [
+        () => socket.join(wrong),
+        () => listener.to(wrong),
+        () => socket.to(wrong),
+        () => to.to(wrong),
+        () => listener.room(wrong),
+        () => to.except(wrong),
+      ]) {
+        const error = await rejection((async () => act())())
+        expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE', name: 'FabricError' })
+      }
+    }
+    expect(await rejection((async () => to.except(['ok', 5] as never))())).toMatchObject({
+      message: 'the exception must be an id, a socket or a list of them, got number',
+    })
+    // What is undefined is absent.
+    socket.join('a', { key: undefined, data: undefined })
+    expect([...listener.room('a').members.keys()]).toEqual([socket.id])
+    socket.leave('a')
     const many = Array.from({ length: 1001 }, (_, n) => `room ${n}`)
     expect(await join(many)).toMatchObject({ code: 'ERR_ROOM_LIMIT' })
     expect(socket.rooms.size).toBe(0)

@@ -83,6 +83,26 @@ describeFabrics('a client that follows a room', fabric => {
     expect(keys(other)).toEqual(['ann'])
   })
 
+  test('shows everybody as stale when its socket is closed, whichever side did that', async () => {
+    const listener = await listen(fabric)
+    const lobby = listener.room('lobby')
+    const [bob] = await join(fabric, listener)
+    bob.join('lobby', { key: 'bob' })
+    for (const end of ['here', 'there'] as const) {
+      const [ann, annSide] = await join(fabric, listener)
+      lobby.watch(ann)
+      const view = watchRoom(annSide, 'lobby')
+      await once(view, 'sync')
+      const updates: unknown[] = []
+      view.on('update', ({ key, stale }) => updates.push([key, stale]))
+      const closed = once(annSide, 'closed')
+      if (end === 'here') annSide.close()
+      else ann.close()
+      await closed
+      expect([updates, keys(view), view.members.get('bob')?.stale]).toEqual([[['bob', true]], ['bob'], true])
+    }
+  })
+
   test('hears nothing where it is not allowed, nothing more when it has closed, or the server has ended it', async () => {
     const listener = await listen(fabric)
     const [lobby, cellar] = ['lobby', 'cellar'].map(name => listener.room(name))

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { ConatSocketClient, Message, ServerSocket } from 'selvedge'
+import type { ConatSocketClient, FabricError, Message, ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import {
@@ -90,6 +90,35 @@ describeFabrics('several servers on one subject', fabric => {
     socket.write('queued meanwhile')
     expect(await take(socket, 1)).toEqual(['blue'])
     expect(calls).toBe(2)
+  })
+
+  test('are not chosen by a load balancer that never does, and whoever waits is told why', async () => {
+    await redAndBlue(fabric)
+    const broken = new Error('no idea')
+    const cases: [() => unknown, string, Error | undefined][] = [
+      [() => Promise.reject(broken), 'has failed', broken],
+      [() => 5, 'has returned no id', undefined],
+      [() => new Promise(() => {}), 'has not answered', undefined],
+    ]
+    for (const [choose, text, cause] of cases) {
+      let socket: ConatSocketClient | undefined
+      await new Promise<void>(asked => {
+        const loadBalancer = (): string => {
+          asked()
+          return choose() as string
+        }
+        socket = fabric.client().socket.connect('work', { loadBalancer })
+      })
+      for (const wait of [() => socket!.waitUntilReady(30), () => socket!.send('late', { timeout: 30 })]) {
+        const { code, cause: why } = (await rejection(wait())) as FabricError
+        expect([code, why]).toEqual([
+          408,
+          expect.objectContaining({ code: 503, message: `its loadBalancer ${text}` }),
+        ])
+        expect((why as FabricError).cause).toBe(cause)
+      }
+      socket!.close()
+    }
   })
 })
 

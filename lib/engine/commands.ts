@@ -473,13 +473,17 @@ export const socketDisconnect = (client: number, socket: number): void =>
 export const socketReconnect = (client: number, socket: number): void =>
   plain(kinds.SOCKET_RECONNECT, client, socket)
 /** `abort`: why what was written is incomplete, if it is. */
-export function socketClose(client: number, socket: number, abort: string | null): void {
+export function socketClose(client: number, socket: number, abort: string | null = null): void {
   putConsumed()
   begin(kinds.SOCKET_CLOSE, client)
   batch.u32(socket)
   batch.optStr(abort)
   end()
 }
+
+/** Closes it, and tells the peer that it did not keep up. */
+export const socketGiveUp = (client: number, socket: number): void =>
+  closing(kinds.SOCKET_GIVE_UP, client, socket)
 
 export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
   closing(kinds.SOCKET_END, client, ticket, socket, timeout)

@@ -40,6 +40,7 @@ export const COLLECT = 0x013c
 export const SOCKET_CANCEL = 0x013d
 export const SOCKET_WRITE_TIMED = 0x013e
 export const SOCKET_DROPPED = 0x013f
+export const SOCKET_GIVE_UP = 0x0140
 
 // Commands of system 2 (Broker)
 export const USER_FOUND = 0x0201

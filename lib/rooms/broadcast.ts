@@ -6,7 +6,7 @@ import type { Message } from '../messaging/message'
 import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import type { CloseReason } from './messages'
-import { checkRoom, MAX_EXCEPTIONS } from './options'
+import { MAX_EXCEPTIONS, roomsIn } from './options'
 import type { Audience, Outcome, Rooms } from './rooms'
 
 /** How `write` and `send` read what stands beside the data. */
@@ -34,17 +34,12 @@ export class Broadcast {
   }
 
   to(names: string | readonly string[]): Broadcast {
-    const more = typeof names === 'string' ? [names] : names
-    for (const name of more) checkRoom(name)
-    return this.#with({ rooms: [...new Set([...this.#audience.rooms, ...more])] })
+    return this.#with({ rooms: [...new Set([...this.#audience.rooms, ...roomsIn(names)])] })
   }
 
   except(who: string | { readonly id: string } | readonly (string | { readonly id: string })[]): Broadcast {
     const list = Array.isArray(who) ? who : [who]
-    const ids = list.map(one => (typeof one === 'string' ? one : (one as { id?: unknown } | null)?.id))
-    for (const id of ids)
-      if (typeof id !== 'string') throw invalidType('the exception', 'an id or a socket', id)
-    const except = [...new Set([...this.#audience.except, ...(ids as string[])])]
+    const except = [...new Set([...this.#audience.except, ...list.map(idOf)])]
     if (except.length > MAX_EXCEPTIONS) {
       throw new FabricError(`a broadcast has at most ${MAX_EXCEPTIONS} exceptions`, 'ERR_ROOM_LIMIT')
     }
@@ -100,6 +95,12 @@ export class Broadcast {
   #with(change: Partial<Audience>): Broadcast {
     return new Broadcast(this.#rooms, this.#reads, { ...this.#audience, ...change }, this.#isVolatile)
   }
+}
+
+function idOf(who: unknown): string {
+  const id = typeof who === 'string' ? who : (who as { id?: unknown } | null | undefined)?.id
+  if (typeof id !== 'string') throw invalidType('the exception', 'an id, a socket or a list of them', who)
+  return id
 }
 
 /** Text and code, as they travel. */

@@ -23,7 +23,8 @@ export interface RoomSocket {
   whenHandled(): Promise<Failure | undefined>
   /** Closes it, and tells its client why. */
   closeWith(reason: FabricError): void
-  closeFor(error: FabricError): void
+  /** Closes it, and tells its client that it does not keep up. */
+  giveUp(error: FabricError): void
   close(): void
 }
 

@@ -37,6 +37,15 @@ function isSlowMember(name: string, value: unknown): void {
   if (value !== 'close' && value !== 'drop') throw invalidValue(name, "'close' or 'drop'", value)
 }
 
+/** Returns the names of rooms in a list, each checked. */
+export function roomsIn(names: string | readonly string[]): readonly string[] {
+  if (typeof names !== 'string' && !Array.isArray(names))
+    throw invalidType('room', 'a string or a list of strings', names)
+  const list = typeof names === 'string' ? [names] : names
+  for (const name of list) checkRoom(name)
+  return list
+}
+
 /** Throws unless it can be the name of a room. */
 export function checkRoom(name: unknown): void {
   isString('room', name)

@@ -1,6 +1,7 @@
 // A room as a client follows it: what its server tells of who is in.
 import { EventEmitter } from 'node:events'
 import type { RoomMember, RoomViewEvents } from '../../index'
+import { throwAsync } from '../values/throw-async'
 import { newsIn } from './follow-messages'
 import { MAX_ENTRIES } from './options'
 import type { LeaveReason } from './table'
@@ -48,6 +49,17 @@ export class RoomView extends EventEmitter<RoomViewEvents> {
       if (isLast) this.#handleAll()
     }
     if (this.#members.size > MAX_ENTRIES) this.#owner.handleFlood()
+  }
+
+  /** The socket is closed: nobody can be reached over it. @internal */
+  handleEnd(): void {
+    for (const member of [...this.#members.values()]) {
+      try {
+        this.#put({ ...member, stale: true })
+      } catch (error) {
+        throwAsync(error)
+      }
+    }
   }
 
   #handleAll(): void {

@@ -39,6 +39,7 @@ import {
   MAX_USER,
   MEMBER_SHAPE,
   ROOMS_SHAPE,
+  roomsIn,
 } from './options'
 import { type Peer, Peers, type PeersOwner } from './peers'
 import { Room } from './room'
@@ -99,10 +100,9 @@ export class Rooms implements PeersOwner {
   join(
     socket: RoomSocket,
     names: string | readonly string[],
-    member: { key?: string; data?: unknown },
+    member: { key?: string | undefined; data?: unknown },
   ): void {
-    const rooms = typeof names === 'string' ? [names] : names
-    for (const room of rooms) checkRoom(room)
+    const rooms = roomsIn(names)
     checkOptions('join', member, MEMBER_SHAPE)
     if (this.#isClosed || socket.state === 'closed')
       throw new FabricError('the socket is closed', 'ERR_CLOSED')
@@ -437,7 +437,7 @@ export class Rooms implements PeersOwner {
     const drops = isVolatile || this.#options.slowMember === 'drop'
     for (const socket of slow) {
       if (drops) socket.outbox.countDropped()
-      else socket.closeFor(new FabricError('slow member of a room: its window is full', 'ERR_SLOW_CONSUMER'))
+      else socket.giveUp(new FabricError('slow member of a room: its window is full', 'ERR_SLOW_CONSUMER'))
     }
     return taking
   }

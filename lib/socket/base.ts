@@ -322,19 +322,19 @@ export abstract class ConatSocketBase
   }
 
   close(): void {
-    this.#close(null)
+    this.#close()
   }
 
   /** Closes; with a reason, unless it has been ended, what was written is incomplete, and the other side is told so. */
   destroy(reason?: unknown): void {
     if (reason === undefined || reason === null || this.ended) this.close()
-    else this.#close(abortText(reason))
+    else this.#close((client, socket) => commands.socketClose(client, socket, abortText(reason)))
   }
 
-  #close(abort: string | null): void {
+  #close(by: (client: number, socket: number) => void = commands.socketClose): void {
     if (this.state === 'closed') return
     this.prepareClose()
-    commands.socketClose(this.client, this.engineHandle, abort)
+    by(this.client, this.engineHandle)
     this.lifecycle.beginClose()
   }
 
@@ -540,6 +540,12 @@ export abstract class ConatSocketBase
   closeFor(error: FabricError): void {
     this.lifecycle.closeReason = error
     this.close()
+  }
+
+  /** Closes, and tells the other side that it does not keep up. @internal */
+  giveUp(error: FabricError): void {
+    this.lifecycle.closeReason = error
+    this.#close(commands.socketGiveUp)
   }
 
   /** Delivers held-back data to a new listener, after its registration and not inside. @internal */

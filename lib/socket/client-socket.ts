@@ -13,7 +13,7 @@ import type { Responder } from '../messaging/message'
 import { roomIn } from '../rooms/follow-messages'
 import type { RoomView } from '../rooms/room-view'
 import { FabricError } from '../values/errors'
-import { errorFrom, type Failure } from '../values/failure'
+import { errorFrom, Failure } from '../values/failure'
 import { isString } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
@@ -31,6 +31,8 @@ export class ConatSocketClient extends ConatSocketBase {
   readonly #renewal: Renewal | undefined
   readonly #kept: KeptRequests | undefined
   #views: Map<string, RoomView> | undefined
+  /** The call of the load balancer that counts: the last one. */
+  #choosing: symbol | undefined
 
   /** @internal */
   constructor(
@@ -166,6 +168,12 @@ export class ConatSocketClient extends ConatSocketBase {
     return (this.#views ??= new Map())
   }
 
+  /** @internal */
+  override handleGone(reason: FabricError | undefined, undelivered: number): void {
+    super.handleGone(reason, undelivered)
+    for (const view of this.#views?.values() ?? []) view.handleEnd()
+  }
+
   /** The server may say why it is about to close it, and who is in a room. @internal */
   takesOwn(headers: string, read: () => unknown): boolean {
     const room = roomIn(headers)
@@ -206,11 +214,21 @@ export class ConatSocketClient extends ConatSocketBase {
 
   /** Calls the load balancer. If it throws or names no server, the engine retries. */
   async #chooseServer(): Promise<void> {
-    let id: string | null = null
+    const call = Symbol('call')
+    this.#choosing = call
+    const tell = (what: string, cause?: unknown): void => {
+      if (this.#choosing === call)
+        this.lifecycle.unchosen = new Failure(503, `its loadBalancer ${what}`, cause)
+    }
+    // What the call before has come to counts until this one has.
+    if (this.lifecycle.unchosen === undefined) tell('has not answered')
+    let id: unknown
     try {
-      id = (await this.#settings.options.loadBalancer?.(this.subject)) ?? null
-    } catch {
-      // Answered with `null`.
+      id = await this.#settings.options.loadBalancer?.(this.subject)
+      if (typeof id !== 'string') tell('has returned no id')
+      else if (this.#choosing === call) this.lifecycle.unchosen = undefined
+    } catch (cause) {
+      tell('has failed', cause)
     }
     if (this.state !== 'closed') {
       commands.serverChosen(this.client, this.engineHandle, typeof id === 'string' ? id : null)

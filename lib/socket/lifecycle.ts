@@ -73,6 +73,8 @@ export class Lifecycle {
   #peerLoss: Failure | undefined
   /** Why it has not found a server, while it looks for one. */
   #unserved: Failure | undefined
+  /** The same, if what is to choose a server does not. */
+  unchosen: Failure | undefined
 
   // biome-ignore lint/suspicious/noExplicitAny: whatever events it has
   constructor(owner: LifecycleOwner & EventEmitter<any>, context: ClientContext) {
@@ -136,7 +138,7 @@ export class Lifecycle {
   }
 
   /** Why what is waited for does not come: there is no broker, or the other side is away, or was never there. */
-  readonly why: Why = () => this.#context.obstacle ?? this.#peerLoss ?? this.#unserved
+  readonly why: Why = () => this.#context.obstacle ?? this.#peerLoss ?? this.unchosen ?? this.#unserved
 
   /** Changes the state and emits it, unless it was the last one emitted. */
   enter(state: State, peerLoss?: Failure): void {

@@ -90,7 +90,7 @@ export class ServerSocket extends ConatSocketBase implements Follower {
     return this.#rooms?.roomsOf(this.id) ?? NOWHERE
   }
 
-  join(room: string | readonly string[], member: { key?: string; data?: unknown } = {}): void {
+  join(room: string | readonly string[], member: { key?: string | undefined; data?: unknown } = {}): void {
     checkObject('the member', member)
     this.#rooms ??= this.#owner.openRooms()
     this.#rooms.join(this, room, member)

@@ -84,6 +84,7 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::SocketClose => {
             Command::SocketClose { socket: record.u32()?, abort: record.opt_str()?.map(str::to_owned) }
         }
+        Kind::SocketGiveUp => Command::SocketGiveUp(record.u32()?),
         Kind::SocketEnd => {
             Command::SocketEnd { ticket: record.u32()?, socket: record.u32()?, timeout: record.duration()? }
         }

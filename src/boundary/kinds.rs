@@ -166,6 +166,8 @@ kinds! {
         SocketWriteTimed = 62,
         /// Tell that a message of data was not handed out.
         SocketDropped = 63,
+        /// Close a socket whose peer does not keep up.
+        SocketGiveUp = 64,
     }
 }
 

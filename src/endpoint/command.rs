@@ -150,6 +150,8 @@ pub enum Command {
         /// Why what was written is incomplete, if it is: the peer is told.
         abort: Option<String>,
     },
+    /// Close a socket, and tell the peer that it did not keep up.
+    SocketGiveUp(Handle),
     /// Close it when everything written has been handled.
     SocketEnd {
         /// Gets the end.

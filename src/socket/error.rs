@@ -240,7 +240,9 @@ impl fmt::Display for CloseReason {
             Self::AbortedByPeer(text) if text.is_empty() => {
                 f.write_str("the other side gave up what it had begun to write")
             }
-            Self::AbortedByPeer(text) => write!(f, "the other side gave up what it had begun to write: {text}"),
+            Self::AbortedByPeer(text) => {
+                write!(f, "the other side gave up what it had begun to write: {text}")
+            }
             Self::Peer => f.write_str("closed by the peer"),
             Self::PeerLeaving => f.write_str("closed by the peer, which is leaving"),
             Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
@@ -250,7 +252,7 @@ impl fmt::Display for CloseReason {
                 f.write_str("slow consumer: the peer acknowledged nothing while half of the window was used")
             }
             Self::GivenUp => f.write_str(
-                "slow consumer: the peer gave up, since nothing was acknowledged here while half of its window was used",
+                "slow consumer: the peer gave up, since what it had written was not acknowledged here",
             ),
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),

@@ -113,6 +113,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         5 => Command::Consumed { socket: old, counts: Consumed::data(u64::from(u.arbitrary::<u8>()?)) },
         6 => Command::SocketDisconnect(old),
         7 => Command::SocketReconnect(old),
+        8 if u.arbitrary()? => Command::SocketGiveUp(old),
         8 => Command::SocketClose { socket: old, abort: None },
         9 => Command::SocketEnd { ticket: fresh(), socket: old, timeout: messages::duration(u)? },
         10 => Command::ListenerClose(old),

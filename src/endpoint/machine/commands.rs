@@ -70,6 +70,9 @@ impl Endpoint {
             Command::SocketClose { socket, abort } => {
                 self.table.with_socket(socket, |socket| socket.close_by_application(abort));
             }
+            Command::SocketGiveUp(socket) => {
+                self.table.with_socket(socket, |socket| socket.close(CloseReason::SlowConsumer));
+            }
             Command::SocketEnd { ticket, socket, timeout } => {
                 if self.table.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)));
