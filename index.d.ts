@@ -289,7 +289,12 @@ export interface Published {
 
 /** A payload with its headers: made by `messageData`, or received. */
 export declare class MessageData<T = Agreed> {
-  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null; ttl?: number })
+  constructor(options: {
+    encoding?: DataEncoding | undefined
+    raw: Uint8Array
+    headers?: Headers | null | undefined
+    ttl?: number | undefined
+  })
   readonly encoding: DataEncoding
   /** The encoded payload. Yours to keep. */
   get raw(): Buffer
@@ -354,10 +359,10 @@ export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T
 export declare function messageData<T>(data: T, options?: DataOptions): MessageData<T>
 
 /** Encodes a value as it would be sent. @throws {FabricError} `"ERR_ENCODE"` */
-export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer
+export declare function encode(options: { encoding?: DataEncoding | undefined; mesg: unknown }): Buffer
 
 /** Decodes a value; no bytes at all are `undefined`. @throws {FabricError} `"ERR_DECODE"` */
-export declare function decode(options: { encoding?: DataEncoding; data: Uint8Array }): Agreed
+export declare function decode(options: { encoding?: DataEncoding | undefined; data: Uint8Array }): Agreed
 
 /** How a client connects. */
 export interface ConnectOptions {
@@ -459,7 +464,7 @@ export interface ConnectOptions {
    * own other options, and closes it with itself; `undefined`: here. Called by every method that takes a subject, so
    * it must be quick. A client with this option is never shared.
    */
-  routeSubject?: (subject: string) => SubjectRoute | undefined
+  routeSubject?: ((subject: string) => SubjectRoute | undefined) | undefined
   /**
    * Who signs in, with `password`: as `Authorization: Basic`, or to NATS. Takes precedence over a name in `address`,
    * as do the options below. The ids of this client's sockets begin with `<user>~`, unless `inboxPrefix` has another name.
@@ -495,8 +500,8 @@ export interface ForeignConnect {
   closeOnBeforeunload?: unknown
   clusterName?: unknown
   forceBase64?: unknown
-  forceNew?: boolean
-  multiplex?: boolean
+  forceNew?: boolean | undefined
+  multiplex?: boolean | undefined
   parser?: unknown
   perMessageDeflate?: unknown
   protocols?: unknown
@@ -546,10 +551,10 @@ export interface MetricFamily {
   name: string
   help: string
   type: 'counter' | 'gauge' | 'histogram'
-  unit?: 'seconds' | 'bytes'
+  unit?: 'seconds' | 'bytes' | undefined
   samples: {
     /** Of a histogram: `_bucket`, `_sum` or `_count`. */
-    suffix?: string
+    suffix?: string | undefined
     labels: Record<string, string>
     value: number
   }[]
@@ -831,7 +836,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   request<A = Agreed, Q = unknown>(
     subject: string,
     data?: Q | MessageData<Q>,
-    options?: RequestOptions & { noThrow?: false },
+    options?: RequestOptions & { noThrow?: false | undefined },
   ): Promise<Message<A>>
   /**
    * With `noThrow`: resolves with `undefined` instead of what the fabric refuses. @throws {FabricError} wrong
@@ -1623,7 +1628,7 @@ declare abstract class ConatSocketBase<
    */
   request(
     data?: Ask[0] | MessageData<Ask[0]>,
-    options?: RequestOptions & { noThrow?: false },
+    options?: RequestOptions & { noThrow?: false | undefined },
   ): Promise<Message<Ask[1]>>
   /**
    * With `noThrow`: resolves with `undefined` if there is no reply. @throws {FabricError} wrong arguments, as
@@ -1935,7 +1940,7 @@ export declare class ConatSocketServer<
    */
   request(
     data?: Ask[0] | MessageData<Ask[0]>,
-    options?: RequestOptions & { race?: false },
+    options?: RequestOptions & { race?: false | undefined },
   ): Promise<(Message<Ask[1]> | Error)[]>
   /**
    * Has a function decide about each connection before `connection`, in the order of these calls. It calls `next()`, or
@@ -2465,7 +2470,12 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    * @throws {FabricError} `"ERR_INVALID_ARG_VALUE"` it cannot be used, and nothing has changed ·
    *   `"ERR_CLOSED"`
    */
-  setSecureContext(options: { key: Pem; cert: Pem; ca?: Pem | readonly Pem[]; passphrase?: string }): void
+  setSecureContext(options: {
+    key: Pem
+    cert: Pem
+    ca?: Pem | readonly Pem[] | undefined
+    passphrase?: string | undefined
+  }): void
   /** Returns a new client of this broker that needs no network; with `address`, one that connects there. */
   client(options?: ConnectOptions & ForeignConnect): Client
   /** A view on the connections, in the form of a Socket.IO server. */
@@ -2548,7 +2558,7 @@ export interface PrivateEndsOptions {
    * Returns the name of a user: one token without `~`, `*`, `>`. A user without a name, or with any other text, has no
    * inbox and no sockets. @default `user.name`
    */
-  name?: (user: Agreed) => string | undefined
+  name?: ((user: Agreed) => string | undefined) | undefined
   /** Patterns of the subjects that a user may listen on for sockets, and in whose rooms it is a server. @default none */
   serve?: (readonly string[] | ((user: Agreed) => readonly string[])) | undefined
   /** Patterns of the subjects that a user may connect sockets to. @default ['>'] */
@@ -2772,7 +2782,7 @@ export declare function createTimeService(options?: { client?: Client | undefine
 
 /** The time service, as an object. `timeout` in ms, default 30_000. */
 export declare function timeClient(options?: {
-  client?: Client
+  client?: Client | undefined
   timeout?: number | undefined
 }): Remote<TimeApi>
 
@@ -2830,15 +2840,15 @@ export declare const CONNECTION_SORTS: readonly ConnectionSort[]
 /** Which connections are wanted. */
 export interface ConnectionQuery {
   /** @default 'since' */
-  sort?: ConnectionSort
+  sort?: ConnectionSort | undefined
   /** @default `'desc'` for numbers, `'asc'` for the rest */
-  order?: 'asc' | 'desc'
+  order?: 'asc' | 'desc' | undefined
   /** A part of the id, of the address or of the user's JSON. */
-  filter?: string
+  filter?: string | undefined
   /** @default 0 */
-  offset?: number
+  offset?: number | undefined
   /** 1 to 500. @default 100 */
-  limit?: number
+  limit?: number | undefined
 }
 
 /** Some connections. */
@@ -2877,13 +2887,13 @@ export interface ConnectionDetail extends ConnectionRow {
 /** Which subscribed patterns are wanted. */
 export interface SubjectQuery {
   /** A part of the pattern. */
-  filter?: string
+  filter?: string | undefined
   /** Only patterns that this subject matches. */
-  match?: string
+  match?: string | undefined
   /** @default 0 */
-  offset?: number
+  offset?: number | undefined
   /** 1 to 500. @default 100 */
-  limit?: number
+  limit?: number | undefined
 }
 
 /** Some patterns, the most subscribed first. */
@@ -2903,13 +2913,13 @@ export interface SubjectPage {
 /** Which sockets are wanted. */
 export interface SocketQuery {
   /** A part of the subject, of the socket's id or of its connection's. */
-  filter?: string
+  filter?: string | undefined
   /** Only sockets on this subject. */
-  subject?: string
+  subject?: string | undefined
   /** @default 0 */
-  offset?: number
+  offset?: number | undefined
   /** 1 to 500. @default 100 */
-  limit?: number
+  limit?: number | undefined
 }
 
 /** Some sockets, sorted by subject. */
@@ -3047,13 +3057,16 @@ export declare function sysApiMany(
 ): RemoteMany<SysApi>
 
 /** Sets the timeouts, in ms, of all later calls that name none. */
-export declare function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void
+export declare function setDefaultTimeouts(timeouts: {
+  request?: number | undefined
+  publish?: number | undefined
+}): void
 
 /** Sets the timeouts, in ms, of all sockets that are created later. */
 export declare function setDefaultSocketTimeouts(timeouts: {
-  command?: number
-  keepAlive?: number
-  keepAliveTimeout?: number
+  command?: number | undefined
+  keepAlive?: number | undefined
+  keepAliveTimeout?: number | undefined
 }): void
 
 /** The header with a socket's command, on the wire. */

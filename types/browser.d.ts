@@ -88,7 +88,11 @@ export interface Published {
 
 /** A payload with its headers: made by `messageData`, or received. */
 export declare class MessageData<T = Agreed> {
-  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null })
+  constructor(options: {
+    encoding?: DataEncoding | undefined
+    raw: Uint8Array
+    headers?: Headers | null | undefined
+  })
   get encoding(): DataEncoding
   /** The encoded payload. */
   get raw(): Uint8Array
@@ -120,10 +124,10 @@ export declare class Message<T = Agreed> extends MessageData<T> {
 export declare function messageData(data: unknown, options?: MessageOptions): MessageData
 
 /** Encodes a value as it would be sent. @throws {FabricError} `"ERR_ENCODE"` */
-export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Uint8Array
+export declare function encode(options: { encoding?: DataEncoding | undefined; mesg: unknown }): Uint8Array
 
 /** Decodes a value; no bytes at all are `undefined`. @throws {FabricError} `"ERR_DECODE"` */
-export declare function decode(options: { encoding?: DataEncoding; data: Uint8Array }): Agreed
+export declare function decode(options: { encoding?: DataEncoding | undefined; data: Uint8Array }): Agreed
 
 /** What is used of a WebSocket class: the browser's, Node's, or that of the package `ws`. */
 export type WebSocketClass = new (url: string, protocols: string[]) => Agreed

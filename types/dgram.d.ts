@@ -15,32 +15,32 @@ export interface SocketOptions {
   /** All mean the same. */
   type: SocketType
   /** Shares its subject: each socket that is bound there gets a copy. @default false */
-  reuseAddr?: boolean
+  reuseAddr?: boolean | undefined
   /**
    * While more bytes than this wait for the JavaScript thread, 256 for each datagram included, the newest are dropped and counted in
    * `stats.recvDropped`: of the socket's own subject, and of each membership. 0: the default. @default 1 MiB
    */
-  recvBufferSize?: number
+  recvBufferSize?: number | undefined
   /**
    * While more bytes than this wait, datagrams are dropped (`ENOBUFS`): of this socket for its bind, or in the process to be
    * sent, by whomever. 0: the default. @default 1 MiB
    */
-  sendBufferSize?: number
+  sendBufferSize?: number | undefined
   /** Accepted as Node's. Has no effect: a subject needs no address. */
-  lookup?: (...args: never[]) => void
+  lookup?: ((...args: never[]) => void) | undefined
   /** Closes it. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** The client to use. @default that of `over`, else the one of `getClient()` */
-  client?: Client
+  client?: Client | undefined
 }
 
 export interface DatagramBindOptions {
   /** What it is bound to, and where its datagrams come from. @default a free one */
-  subject?: string
+  subject?: string | undefined
   /** Has no effect. */
-  exclusive?: boolean
+  exclusive?: boolean | undefined
   /** Of the sockets with the same queue one gets each datagram. @default the subject is not shared */
-  queue?: string
+  queue?: string | undefined
 }
 
 /** Where a datagram comes from. */

@@ -23,9 +23,9 @@ export declare const SocketAddress: typeof nodeNet.SocketAddress
 
 /** A host and a port, or a path, where a program gives one. */
 export interface ResolveTarget {
-  host?: string
-  port?: number | string
-  path?: string
+  host?: string | undefined
+  port?: number | string | undefined
+  path?: string | undefined
 }
 
 /** Returns the subject for a host and a port. What it throws is the error of the connect. */
@@ -34,26 +34,26 @@ export type Resolve = (target: ResolveTarget) => string | Promise<string>
 /** Options of every call. Unknown ones are ignored, because libraries pass on all that they have. */
 export interface NetOptions {
   /** The client to use. @default that of `over`, else the one of `getClient()` */
-  client?: Client
+  client?: Client | undefined
   /** Returns the subject for a host and a port. @default none: ports are refused (`"ERR_INVALID_ARG_TYPE"`) */
-  resolve?: Resolve
+  resolve?: Resolve | undefined
   /**
    * Bytes that may be under way in one direction: what one end has written, and the other has not read. Both ends' windows hold.
    * @default 1 MiB
    */
-  window?: number
+  window?: number | undefined
   /**
    * When the socket is closed, by `destroy` or because both ends have ended, the delivery of what was written goes on, and keeps the
    * process alive, until so many milliseconds pass without an acknowledgement. 0: not at all. A socket that has ended, and whose
    * other end has not, is open, and waits like every open one. @default 60_000
    */
-  linger?: number
+  linger?: number | undefined
   /** Milliseconds of silence after which the other end is pinged; 0: never. @default 45_000 */
-  sessionKeepAlive?: number
+  sessionKeepAlive?: number | undefined
   /** Milliseconds that it has to answer. @default 30_000 */
-  sessionKeepAliveTimeout?: number
+  sessionKeepAliveTimeout?: number | undefined
   /** Milliseconds for which the other end may be away. @default as `resumeTimeout` of a socket (`SocketSettings`) */
-  resumeTimeout?: number
+  resumeTimeout?: number | undefined
 }
 
 /** Bytes are read into a buffer of the application's, and there are no `data` events. */
@@ -66,15 +66,15 @@ export interface OnReadOptions {
 /** Options of `new Socket`. */
 export interface SocketOptions extends NetOptions, Pick<DuplexOptions, 'highWaterMark' | 'signal'> {
   /** Where it connects to, whatever `connect` is told: for libraries that call `connect(port, host)` by themselves. */
-  subject?: string
+  subject?: string | undefined
   /** Whether writing goes on after the other end has ended. @default false */
-  allowHalfOpen?: boolean
+  allowHalfOpen?: boolean | undefined
   /** `false`: this half is none from the start. @default true */
-  readable?: boolean
-  writable?: boolean
+  readable?: boolean | undefined
+  writable?: boolean | undefined
   /** A listener that rejects destroys the socket with its error. @default false */
-  captureRejections?: boolean
-  onread?: OnReadOptions
+  captureRejections?: boolean | undefined
+  onread?: OnReadOptions | undefined
 }
 
 /** Options of `connect`. */
@@ -84,67 +84,69 @@ export interface ConnectOptions extends SocketOptions {
    * `ECONNREFUSED` at once if nobody listens.
    * @default false
    */
-  wait?: boolean | number
+  wait?: boolean | number | undefined
   /** Milliseconds for the whole connect; then `ETIMEDOUT`. 0: no bound. @default 30_000 */
-  connectTimeout?: number
+  connectTimeout?: number | undefined
   /** Milliseconds without activity until the event `timeout`, as with `setTimeout`. @default none */
-  timeout?: number
+  timeout?: number | undefined
   /** Chooses the server: returns its id. */
-  loadBalancer?: (subject: string) => Promise<string> | string
+  loadBalancer?: ((subject: string) => Promise<string> | string) | undefined
 }
 
 /** Bounds of a server's connections, beside `maxConnections`: those over it are refused with `EMFILE`. */
 export interface ListenerLimits {
   /** Connections at one time, those that wait to be accepted included. @default 65_536 */
-  maxSockets?: number
+  maxSockets?: number | undefined
   /** The same of one user of the broker, or of one client without a user. @default 4096 */
-  maxSocketsPerUser?: number
+  maxSocketsPerUser?: number | undefined
 }
 
 /** Options of `createServer`. */
 export interface ServerOptions extends NetOptions, ListenerLimits {
   /** Of accepted sockets. @default false */
-  allowHalfOpen?: boolean
+  allowHalfOpen?: boolean | undefined
   /** Accepted sockets read nothing before `resume()`. @default false */
-  pauseOnConnect?: boolean
+  pauseOnConnect?: boolean | undefined
   /** Of accepted sockets, both directions. @default that of streams */
-  highWaterMark?: number
+  highWaterMark?: number | undefined
   /** Has no effect: nothing is held back here. */
-  noDelay?: boolean
+  noDelay?: boolean | undefined
   /** Has no effect: `sessionKeepAlive` does. */
-  keepAlive?: boolean
+  keepAlive?: boolean | undefined
   /** Has no effect. */
-  keepAliveInitialDelay?: number
+  keepAliveInitialDelay?: number | undefined
   /**
    * Called before the connecting end hears anything. What it throws refuses the connection: its `code` is the code there,
    * `ECONNREFUSED` if it has none. @default accepts all
    */
-  accept?: (info: { subject: string; id: string; remoteAddress: string }) => void | Promise<void>
+  accept?:
+    | ((info: { subject: string; id: string; remoteAddress: string }) => void | Promise<void>)
+    | undefined
   /** Milliseconds that `accept` has, then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
-  acceptTimeout?: number
-  captureRejections?: boolean
+  acceptTimeout?: number | undefined
+  captureRejections?: boolean | undefined
 }
 
 /** Options of `listen`. */
 export interface ListenOptions extends Pick<NetOptions, 'client'>, ListenerLimits {
   /** A subject, or a pattern with `*`, which serves all that match. @default a free one */
-  subject?: string
+  subject?: string | undefined
   /**
    * Connections that wait: for their turn (64 are accepted in each turn of the event loop), or for the answer of `accept`. Further
    * ones are refused with `ECONNREFUSED`. @default 511
    */
-  backlog?: number
+  backlog?: number | undefined
   /** Shares the subject with other servers: the first that answers gets the connection. @default false */
-  reusePort?: boolean
+  reusePort?: boolean | undefined
   /** Has no effect. */
-  exclusive?: boolean
+  exclusive?: boolean | undefined
   /** Closes the server. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface AddressInfo {
   /** Of a server: its subject. */
-  subject?: string
+  subject?: string | undefined
   /** Of a server the subject; of a socket its `localAddress`. */
   address: string
   family: 'subject'
@@ -370,7 +372,7 @@ export declare function sockets(filter?: ((row: SocketRow) => boolean) | Partial
 export declare function netstat(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): string
 
 /** A TCP port (`host` default 127.0.0.1), or the path of a Unix socket. */
-export type NodePlace = { port: number; host?: string } | { path: string }
+export type NodePlace = { port: number; host?: string | undefined } | { path: string }
 
 /** Counters of `expose` and `forward`. `bytesIn` came from the side that connected, `bytesOut` went there. */
 export interface BridgeStats {
@@ -384,20 +386,22 @@ export interface BridgeStats {
 /** How a bridge is drained. */
 export interface BridgeDrainOptions {
   /** Milliseconds until what is still open is cut off. @default 10_000 */
-  deadline?: number
+  deadline?: number | undefined
   /** Stops the waiting of this call; the drain goes on. Aborted before: nothing is begun. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
   /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
-  connectTimeout?: number
+  connectTimeout?: number | undefined
   /** As that of `ServerOptions`, in ms, but without a bound by default, since `connectTimeout` has one. @default 0 */
-  acceptTimeout?: number
+  acceptTimeout?: number | undefined
   /** As `maxConnections` of a server. @default no bound */
-  maxConnections?: number
+  maxConnections?: number | undefined
   /** Returns whether to accept this connection; otherwise it is refused with `EACCES`. @default accepts all */
-  allow?: (info: { subject: string; id: string; remoteAddress: string }) => boolean | Promise<boolean>
+  allow?:
+    | ((info: { subject: string; id: string; remoteAddress: string }) => boolean | Promise<boolean>)
+    | undefined
 }
 
 /**
@@ -420,7 +424,7 @@ export declare function expose(
 
 export interface ForwardOptions extends ConnectOptions {
   /** As that of Node's server. @default no bound */
-  maxConnections?: number
+  maxConnections?: number | undefined
 }
 
 /**
@@ -451,9 +455,9 @@ export declare function serve(
 
 export interface AgentOptions extends HttpAgentOptions, Pick<NetOptions, 'client' | 'resolve'> {
   /** Where every request goes. @default what `resolve` returns for the host and port of the request */
-  subject?: string
+  subject?: string | undefined
   /** TLS over the connections: an agent of https. @default false */
-  tls?: boolean | TlsOptions
+  tls?: boolean | TlsOptions | undefined
 }
 
 /** Returns an agent for http, or with `tls` for https, whose connections are sockets on subjects. */

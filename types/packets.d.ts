@@ -106,36 +106,36 @@ export type DataOf<S> =
 /** Bounds; docs/reference/limits.md has what happens at each. */
 export interface Limits {
   /** Bytes of one packet's body, each way. @default 1 MiB */
-  packetBytes?: number
+  packetBytes?: number | undefined
   /** Levels of bundles in bundles. @default 8 */
-  bundleDepth?: number
+  bundleDepth?: number | undefined
   /** Packets of a bundle, those of bundles inside included. @default 10_000 */
-  bundlePackets?: number
+  bundlePackets?: number | undefined
   /** Levels of a packed value. @default 64 */
-  packDepth?: number
+  packDepth?: number | undefined
   /** Elements that have no bytes, as in `[{}]`, in all arrays of a value. @default 1024 */
-  emptyElements?: number
+  emptyElements?: number | undefined
   /** Calls of a socket that wait for an answer. @default 4096 */
-  calls?: number
+  calls?: number | undefined
   /** Packets of a socket that are being accepted at once, those of bundles included. @default 4096 */
-  acceptors?: number
+  acceptors?: number | undefined
   /** Bytes of packets that wait for a full link; and of posts that wait to be accepted. @default 16 MiB each */
-  queueBytes?: number
+  queueBytes?: number | undefined
   /** Malformed packets until a socket is closed. @default 100 */
-  malformed?: number
+  malformed?: number | undefined
   /** Names that the other side may have. @default 4096 */
-  packets?: number
+  packets?: number | undefined
   /** Bytes of one schema of the other side. @default 16 KiB */
-  schemaBytes?: number
+  schemaBytes?: number | undefined
   /** Bytes of packets that travel as one message. @default 64 KiB */
-  batchBytes?: number
+  batchBytes?: number | undefined
 }
 
 /** How a schema is compiled. */
 export interface CodecOptions {
-  limits?: Limits
+  limits?: Limits | undefined
   /** Whether decoded `buffer` values are copies, or views of the bytes that were decoded. @default 'copy' */
-  buffers?: 'copy' | 'view'
+  buffers?: 'copy' | 'view' | undefined
 }
 
 /** Encodes and decodes the values of one schema. */
@@ -213,13 +213,13 @@ export type Order = 'concurrent' | 'serial'
 /** What a packet of a schema has beside it. */
 export interface PacketOptions<D, R> {
   /** The schema of the answer. @default any value, as MessagePack */
-  result?: R
+  result?: R | undefined
   /** Keys whose values are any value as MessagePack; `true`: all of the data. @default none */
-  pack?: true | string | readonly string[]
+  pack?: true | string | readonly string[] | undefined
   /** @default 'both' */
-  direction?: Direction
+  direction?: Direction | undefined
   /** @default 'concurrent' */
-  order?: Order
+  order?: Order | undefined
   /** Refuses a packet by throwing, best a `ValidationError`. */
   validate?(packet: PacketInstance<D>, socket: PacketSocket): void | Promise<void>
   /** Returns the answer. */
@@ -298,7 +298,7 @@ export type Dehydrated<M = Agreed> = {
 /** How a registry is made. */
 export interface PacketRegistryOptions extends CodecOptions {
   /** Whether `Bundle`, `Redirect` and `Refresh` are in it. @default true */
-  defaults?: boolean
+  defaults?: boolean | undefined
 }
 
 /**
@@ -546,26 +546,26 @@ export type Handler<C> = (
 /** How a packet is sent. */
 export interface SendOptions {
   /** Milliseconds for the answer. @default that of the socket */
-  timeout?: number
+  timeout?: number | undefined
   /** Stops the waiting, not what the other side has begun. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** How a socket is made. */
 export interface PacketSocketOptions {
   /** Milliseconds for an answer. @default 10_000 */
-  timeout?: number
+  timeout?: number | undefined
   /** `'serial'`: a packet is done with before the next one starts. @default 'concurrent' */
-  order?: Order
+  order?: Order | undefined
   /** `false`: each packet is a message of its own. @default 'tick': those of one tick travel together */
-  batch?: 'tick' | false
+  batch?: 'tick' | false | undefined
   /** Which end of the connection this is, for the direction of packets. @default that of the fabric's socket, else 'client' */
-  role?: 'client' | 'server'
+  role?: 'client' | 'server' | undefined
   /** Whether the other side gets the text of unexpected errors. @default false: it gets `error` */
-  exposeErrors?: boolean
-  limits?: Limits
+  exposeErrors?: boolean | undefined
+  limits?: Limits | undefined
   /** Is `req.intercom`; and carries what a server sends to the other nodes. */
-  intercom?: Intercom
+  intercom?: Intercom | undefined
   /** What `req` has besides; called with the connection when the socket is made. */
   context?(socket: Agreed): Record<string, unknown>
 }
@@ -664,7 +664,7 @@ export declare class PacketSocket<M extends Packets = Agreed> extends PacketEmit
    */
   handle<C extends PacketClass>(
     Class: C,
-    handler: Handler<C> | { validate?: ValidatorOf<C>; respond?: Handler<C> },
+    handler: Handler<C> | { validate?: ValidatorOf<C> | undefined; respond?: Handler<C> | undefined },
   ): () => void
   /** Adds a layer, behind those of the server. */
   use(layer: Layer): this
@@ -688,7 +688,7 @@ export interface PacketServerOptions extends Omit<PacketSocketOptions, 'role'> {
   /** Makes a link of each connection. @default `overSocket` */
   link?(socket: Foreign): PacketLink
   /** What sends to all nodes reaches: servers with the same channel. @default the subject of the fabric's server, else '' */
-  channel?: string
+  channel?: string | undefined
 }
 
 /** The events of a server and what listeners get. */
@@ -728,7 +728,7 @@ export declare class PacketServer<M extends Packets = Agreed> extends PacketEmit
   /** Answers packets of a class on all sockets. @throws {PacketError} `"ERR_PACKET_HANDLED"` · `"ERR_PACKET_UNKNOWN"` */
   handle<C extends PacketClass>(
     Class: C,
-    handler: Handler<C> | { validate?: ValidatorOf<C>; respond?: Handler<C> },
+    handler: Handler<C> | { validate?: ValidatorOf<C> | undefined; respond?: Handler<C> | undefined },
   ): () => void
   /** Adds a layer to all sockets. */
   use(layer: Layer): this
@@ -752,15 +752,15 @@ export declare class PacketServer<M extends Packets = Agreed> extends PacketEmit
 /** How a node of an intercom is started. */
 export interface CreateIntercomOptions {
   /** Nodes with the same cluster call each other: the first token, or tokens, of its subjects. @default 'packets' */
-  cluster?: string
+  cluster?: string | undefined
   /** The node's name, one token, of no other node. @default a random one */
-  node?: string
+  node?: string | undefined
   /** Milliseconds for all nodes to answer. @default 5000 */
-  timeout?: number
+  timeout?: number | undefined
   /** Calls that are open here, and calls that are at work here. @default 1024 */
-  maxCalls?: number
+  maxCalls?: number | undefined
   /** Ends the start: the node leaves the cluster again, and `createIntercom` rejects with `"ERR_PACKET_ABORTED"`. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -779,12 +779,12 @@ export declare function createIntercom(client: Client, options?: CreateIntercomO
 /** How nodes are called. */
 export interface IntercomOptions {
   /** Milliseconds for all nodes to answer. @default that of the intercom */
-  timeout?: number
+  timeout?: number | undefined
   /** Resolves also when nodes failed or are silent: with undefined in their places. @default false */
-  partial?: boolean
+  partial?: boolean | undefined
   /** Rejects at the first failure, without waiting for the others. @default false */
-  failFast?: boolean
-  signal?: AbortSignal
+  failFast?: boolean | undefined
+  signal?: AbortSignal | undefined
 }
 
 /** What a handler gets beside the data. */

@@ -14,75 +14,75 @@ import type { Pem, TlsServerOptions, WaitOptions } from '../index'
 /** Options of every connection, at both ends. */
 export interface SocketyOptions {
   /** Channels that the other end may use: messages that it may send at the same time. 1 to 4096. @default 4096 */
-  maxReceivedChannels?: number
+  maxReceivedChannels?: number | undefined
   /** Channels that this end uses, if the other end offers as many. 1 to 4096. @default 4096 */
-  maxWritableChannels?: number
+  maxWritableChannels?: number | undefined
   /**
    * Milliseconds that the other end may be silent before the connection is given up. When this end has sent nothing for three
    * quarters of it, it sends a heartbeat. 0: neither. Both ends should have similar values. @default 60_000
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Milliseconds for the other end's connection header; for TLS's handshake as well, at a server. @default 10_000 */
-  handshakeTimeout?: number
+  handshakeTimeout?: number | undefined
   /**
    * Milliseconds that `close()` waits until what was sent has left. Then it closes at once: what has not left is lost, and
    * `closeReason` says so (`"ERR_SLOW_CONSUMER"`). @default 60_000
    */
-  closeTimeout?: number
+  closeTimeout?: number | undefined
   /**
    * Bytes of data, files and streams that may wait to be read. With more of them nothing is read from the other end, which
    * slows it down, until the application reads. @default 16 MiB
    */
-  maxUnreadBytes?: number
+  maxUnreadBytes?: number | undefined
   /** Bytes of message headers that have not come whole, all channels together. @default 4 MiB */
-  maxHeaderBytes?: number
+  maxHeaderBytes?: number | undefined
   /** Files of messages that have not come whole, all channels together. @default 16_384 */
-  maxFiles?: number
+  maxFiles?: number | undefined
   /** Bytes that `dataBuffer()` and `msgpack()` take; larger data is read as a stream. @default 256 MiB */
-  maxDataBufferBytes?: number
+  maxDataBufferBytes?: number | undefined
   /** Send and take files that are longer or shorter than announced. @default false */
-  allowFilesSizeMismatch?: boolean
+  allowFilesSizeMismatch?: boolean | undefined
   /** An option of the reference; has no effect here. */
-  immediateFlushBytes?: number
+  immediateFlushBytes?: number | undefined
   /** An option of the reference; has no effect here. */
-  maxInlineUtf8Bytes?: number
+  maxInlineUtf8Bytes?: number | undefined
   /** An option of the reference; has no effect here. */
-  maxInlineBufferBytes?: number
+  maxInlineBufferBytes?: number | undefined
 }
 
 /** Options of `node:net` that hold in any case, or change nothing here. */
 export interface NodeSocketOptions {
-  noDelay?: boolean
-  keepAlive?: boolean
-  keepAliveInitialDelay?: number
-  allowHalfOpen?: boolean
-  pauseOnConnect?: boolean
-  highWaterMark?: number
+  noDelay?: boolean | undefined
+  keepAlive?: boolean | undefined
+  keepAliveInitialDelay?: number | undefined
+  allowHalfOpen?: boolean | undefined
+  pauseOnConnect?: boolean | undefined
+  highWaterMark?: number | undefined
 }
 
 /** Options of `connect`. */
 export interface ConnectOptions extends SocketyOptions, NodeSocketOptions {
   /** @default 'localhost' */
-  host?: string
-  port?: number | string
+  host?: string | undefined
+  port?: number | string | undefined
   /** A socket in the file system, instead of a port. */
-  path?: string
+  path?: string | undefined
   /** Milliseconds for the look-up of the name, TCP and TLS together. @default 20_000 */
-  connectTimeout?: number
+  connectTimeout?: number | undefined
 }
 
 /** Options of `secureConnect`: TLS's have the names and meanings of Node.js. */
 export interface SecureConnectOptions extends ConnectOptions {
-  ca?: Pem | readonly Pem[]
-  cert?: Pem
-  key?: Pem
-  passphrase?: string
+  ca?: Pem | readonly Pem[] | undefined
+  cert?: Pem | undefined
+  key?: Pem | undefined
+  passphrase?: string | undefined
   /** @default true */
-  rejectUnauthorized?: boolean
+  rejectUnauthorized?: boolean | undefined
   /** The name that the server's certificate must have. @default the host */
-  servername?: string
+  servername?: string | undefined
   /** @default 'TLSv1.2' */
-  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
 /** Options of `createServer`. */
@@ -92,7 +92,7 @@ export interface ServerOptions extends SocketyOptions, NodeSocketOptions {
    * there are more, a connection on which over 256 KiB wait is not read, and one with over 64 KiB of unfinished headers is
    * closed (`"ERR_SOCKETY_LIMIT"`). @default 256 MiB
    */
-  maxTotalUnreadBytes?: number
+  maxTotalUnreadBytes?: number | undefined
 }
 
 /** Options of `createSecureServer`. */
@@ -393,8 +393,8 @@ interface Received {
    */
   respond(response: ResponseProducer): Request
   respond(
-    response: { data?: Uint8Array | string; files?: Files },
-    stream?: boolean | { stream?: boolean },
+    response: { data?: Uint8Array | string | undefined; files?: Files | undefined },
+    stream?: boolean | { stream?: boolean | undefined },
   ): Request
   /** Answers with a number from 0 to 4095. Resolves when the system has taken it over. */
   fastReply(code: number): Promise<void>

@@ -12,17 +12,17 @@ import type { Client, ConatServer, ConnectOptions, ServerOptions } from '../inde
  */
 export interface Faults {
   /** Milliseconds by which everything is delayed. @default 0 */
-  latency?: number
+  latency?: number | undefined
   /** Milliseconds of additional delay, at random between 0 and this. @default 0 */
-  jitter?: number
+  jitter?: number | undefined
   /** Bytes per second. @default no limit */
-  bandwidth?: number
+  bandwidth?: number | undefined
   /** Passes bytes on in pieces of random size, from 1 to this; 1: byte by byte. @default as they arrive */
-  slice?: number
+  slice?: number | undefined
   /** Probability, for each byte, that one of its bits is flipped, 0 to 1. @default 0 */
-  flip?: number
+  flip?: number | undefined
   /** Probability, for each piece, that the connection is reset instead, 0 to 1. @default 0 */
-  reset?: number
+  reset?: number | undefined
 }
 
 export type Direction = 'both' | 'toServer' | 'toClient'
@@ -31,15 +31,15 @@ export interface FaultProxyOptions {
   /** Where to connect to: `http://host:port`, `host:port`, or a port of this machine. */
   target: string | number
   /** Seed of the random choices: the same for the same pieces. @default random, in `proxy.seed` */
-  seed?: number
+  seed?: number | undefined
   /** Address to listen on. @default "127.0.0.1" */
-  host?: string
+  host?: string | undefined
   /** @default any free one */
-  port?: number
+  port?: number | undefined
   /** Faults from the start. @default none */
-  toServer?: Faults
+  toServer?: Faults | undefined
   /** The same for the other direction. @default none */
-  toClient?: Faults
+  toClient?: Faults | undefined
 }
 
 /**

@@ -39,13 +39,13 @@ export type ServerOptions = Omit<TlsOptions, keyof NetServerOptions> & NetServer
 export type TlsConnectOptions = Omit<ConnectionOptions, keyof NetConnectOptions | 'socket'> &
   NetConnectOptions & {
     /** The stream to use, instead of a new one to `subject`. */
-    socket?: Duplex
+    socket?: Duplex | undefined
     /**
      * The name that the certificate must be for. @default `host`, else the subject if it could be a DNS name; if it could not,
      * `checkServerIdentity` or `rejectUnauthorized: false` is needed
      */
-    servername?: string
-    host?: string
+    servername?: string | undefined
+    host?: string | undefined
   }
 
 /** A TLS server on a subject. Keeps the process alive while it listens. */
