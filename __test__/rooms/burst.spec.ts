@@ -1,6 +1,6 @@
 // More at once than the link between two servers has room for.
 import { once } from 'node:events'
-import type { ConatSocketClient, ConatSocketServer } from 'selvedge'
+import type { ConatSocketClient, ConatSocketServer, Message, ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { take } from '../support/sockets'
 
@@ -46,5 +46,43 @@ describeFabrics('a burst to a member at another server', fabric => {
     for (let n = 0; n < COUNT; n++) here.to('lobby').write(n)
     await here.end()
     expect(await received).toEqual(Array.from({ length: COUNT }, (_, n) => n))
+  })
+})
+
+describeFabrics('servers whose client sends small messages only', fabric => {
+  test('tell each other of many members, and of what many answer, in several', async () => {
+    const options = { maxMessageBytes: 64 * 1024 }
+    const rooms = Array.from({ length: 300 }, (_, n) => `room ${n}`)
+    const listen = async (id: string): Promise<ConatSocketServer> => {
+      const listener = fabric.client(options).socket.listen('chat', { id })
+      await listener.waitUntilReady()
+      return listener
+    }
+    const enter = async (listener: ConatSocketServer): Promise<ServerSocket> => {
+      const connected = once(listener, 'connection')
+      const client = fabric.client().socket.connect('chat', { loadBalancer: () => listener.id })
+      client.on('request', request => request.respond(Buffer.alloc(20_000)))
+      return (await connected)[0]
+    }
+    const sees = async (listener: ConatSocketServer, count: number): Promise<void> => {
+      const room = listener.room('room 299')
+      while (room.members.size < count) await once(room, 'join')
+    }
+    const here = await listen('s0')
+    // Before the servers meet, in a table; and after it, in changes.
+    const first = await enter(here)
+    first.join(rooms, { data: 'x'.repeat(1000) })
+    const there = await listen('s1')
+    await sees(there, 1)
+    const others = [await enter(here), await enter(here), await enter(here), await enter(here)]
+    for (const socket of others) socket.join(rooms, { data: '€'.repeat(1000) })
+    await sees(there, 5)
+    for (const socket of others) socket.update('room 0', 1)
+    let answers = 0
+    for await (const answer of there.to('room 299').request('?')) {
+      expect((answer as Message).raw.length).toBeGreaterThan(20_000)
+      answers += 1
+    }
+    expect([answers, there.to(rooms).size]).toEqual([5, 5])
   })
 })

@@ -224,10 +224,11 @@ class Post {
   }
 
   #takeBatch(): MemberAnswer[] {
+    const most = Math.min(BATCH, this.#host.maxMessageBytes / 2)
     let [count, bytes] = [0, 0]
     for (const [, raw] of this.#answers) {
       bytes += raw.length
-      if (count > 0 && bytes > BATCH) break
+      if (count > 0 && bytes > most) break
       count += 1
     }
     return this.#answers.splice(0, count)

@@ -14,8 +14,10 @@ const SEEK_EVERY = 2000
 const SEEK_FOR = 5 * 60_000
 /** How long the first answer of a server that has said hello is waited for, in ms. */
 const REACH_WITHIN = 10_000
-/** About the bytes of one piece of a table. */
+/** About the bytes of one piece of a table, or of changes. */
 const PIECE = 256 * 1024
+/** Of what one message may have, a piece takes so little that it fits with another row, whatever its characters take. */
+const PIECES_IN_MESSAGE = 8
 /** Changes within this time leave together, in ms. */
 const COALESCE = 5
 /** Links that one server may have here: the one in use, those it has lost and has not, and those that come. */
@@ -74,6 +76,7 @@ export class Peers {
   #timer: Timer | undefined
   #seeksUntil = 0
   #changes: Change[] = []
+  #changeBytes = 0
   #changeTimer: Timer | undefined
   #isClosed = false
 
@@ -113,10 +116,12 @@ export class Peers {
     for (const { queue } of [...this.#all.values()]) queue.say(said)
   }
 
-  /** Tells all of a change, together with others of these milliseconds. */
-  change(change: Change): void {
+  /** Tells all of a change of about this size, together with others of these milliseconds. */
+  change(change: Change, size: number): void {
     if (this.#all.size === 0) return
+    if (this.#changeBytes > this.#piece) this.#flushChanges()
     this.#changes.push(change)
+    this.#changeBytes += size
     this.#changeTimer ??= this.#host.after(COALESCE, () => this.#flushChanges())
   }
 
@@ -342,6 +347,7 @@ export class Peers {
   /** Sends all that is here. What is to be told of changes is in it. */
   #sendTable(queue: LinkQueue): void {
     this.#flushChanges()
+    const piece = this.#piece
     let rows: Row[] = []
     let bytes = 0
     const send = (isLast: boolean): void => {
@@ -352,9 +358,13 @@ export class Peers {
     for (const [room, entry] of this.#owner.entries()) {
       rows.push(rowOf(room, entry))
       bytes += entry.size
-      if (rows.length >= this.#host.rowsAtOnce || bytes > PIECE) send(false)
+      if (rows.length >= this.#host.rowsAtOnce || bytes > piece) send(false)
     }
     send(true)
+  }
+
+  get #piece(): number {
+    return Math.min(PIECE, this.#host.maxMessageBytes / PIECES_IN_MESSAGE)
   }
 
   #flushChanges(): void {
@@ -363,6 +373,7 @@ export class Peers {
     const changes = this.#changes
     if (changes.length === 0) return
     this.#changes = []
+    this.#changeBytes = 0
     this.#sayAll(new Said({ kind: 'changes', changes }))
   }
 

@@ -137,7 +137,7 @@ export class Rooms implements PeersOwner {
     this.#rows.delete(room)
     if (CHANNELS.roomLeave.hasSubscribers) CHANNELS.roomLeave.publish({ ...this.#told(room, entry), reason })
     this.#watched.get(room)?.handleGone(this.#host.id, entry, reason)
-    if (this.#hasPresence) this.#peers.change([room, socket.id, reason])
+    if (this.#hasPresence) this.#peers.change([room, socket.id, reason], entry.size)
   }
 
   /** A socket of this server has another state. */
@@ -367,7 +367,7 @@ export class Rooms implements PeersOwner {
     const watched = this.#watched.get(room)
     if (before !== undefined && before.key !== entry.key) watched?.handleGone(this.#host.id, before, 'left')
     watched?.handleEntry(this.#host.id, entry, false)
-    if (this.#hasPresence) this.#peers.change(rowOf(room, entry))
+    if (this.#hasPresence) this.#peers.change(rowOf(room, entry), entry.size)
   }
 
   /** A socket that has joined or left, for channels. */
