@@ -64,14 +64,14 @@ impl Outbox {
         sent: Option<Sent>,
     ) -> Result<(), Overflow> {
         let cost = cost(&op);
-        let bytes = self.bytes + cost;
         let is_crowded = self.ops.len() >= CROWDED_OPS || self.bytes >= CROWDED_BYTES || self.flows.is_some();
         if let Some(sent) = sent.filter(|_| is_crowded) {
             return self.push_crowded(limits, op, cost, sent);
         }
-        if bytes > limits.bytes || self.len() >= limits.ops {
-            return Err(Overflow::Peer);
+        if self.bytes + cost > limits.bytes || self.len() >= limits.ops {
+            self.make_room(limits, cost, None)?;
         }
+        let bytes = self.bytes + cost;
         if let ServerOp::Watched(changes) = op {
             return self.push_changes(changes);
         }
@@ -108,7 +108,8 @@ impl Outbox {
         };
         let flows = self.flows.get_or_insert_default();
         let is_for_end = is_for_end(&op);
-        if is_for_end && flows.has_share(sender, limits) {
+        // However many send it, there is room for others, and for what the broker has to say.
+        if is_for_end && (flows.has_share(sender, limits) || flows.has_most(sender, free)) {
             return Err(Overflow::Sender);
         }
         if let Some(now) = refused_at.filter(|_| !is_for_end)
@@ -117,16 +118,11 @@ impl Outbox {
             // Whoever sends less finds room, however many send more. One who reads nothing is cut off.
             return Err(if flows.check_reading(now) { Overflow::Refused } else { Overflow::Peer });
         }
-        while self.bytes + cost > limits.bytes || self.ops.len() + flows.len() >= limits.ops {
-            match flows.yield_to(sender) {
-                Some(dropped) => {
-                    self.bytes -= self::cost(&dropped);
-                    self.shared = self.shared.saturating_sub(shareable(&dropped));
-                }
-                None if is_for_end => return Err(Overflow::Sender),
-                None => return Err(Overflow::Peer),
-            }
+        if self.bytes + cost > limits.bytes || self.len() >= limits.ops {
+            let overflow = if is_for_end { Overflow::Sender } else { Overflow::Peer };
+            self.make_room(limits, cost, Some(sender)).map_err(|_| overflow)?;
         }
+        let flows = self.flows.get_or_insert_default();
         if let ServerOp::Watched(changes) = &op {
             let more = size_of_val(&**changes);
             if let Some(open) = flows.open_changes(sender, more, changes.len()) {
@@ -140,6 +136,23 @@ impl Outbox {
             self.shared += shareable(&op);
         }
         flows.push(sender, op);
+        Ok(())
+    }
+
+    /// Has what is for ends of sockets give way to so much that is the broker's own, or comes from somebody
+    /// who has sent less.
+    fn make_room(
+        &mut self,
+        limits: OutboxLimits,
+        cost: usize,
+        sender: Option<Account>,
+    ) -> Result<(), Overflow> {
+        while self.bytes + cost > limits.bytes || self.len() >= limits.ops {
+            let flows = self.flows.as_mut().ok_or(Overflow::Peer)?;
+            let dropped = flows.yield_to(sender).ok_or(Overflow::Peer)?;
+            self.bytes -= self::cost(&dropped);
+            self.shared = self.shared.saturating_sub(shareable(&dropped));
+        }
         Ok(())
     }
 

@@ -123,9 +123,12 @@ impl Flows {
     }
 
     /// Drops the latest of what waits for ends of sockets and was sent by whoever has sent most of it, for
-    /// one who has sent less. Returns it; `None`: nobody has to give way.
-    pub(super) fn yield_to(&mut self, sender: Account) -> Option<ServerOp> {
-        let greediest = self.shares.greedier_than(&sender)?;
+    /// one who has sent less, or for the broker. Returns it; `None`: nobody has to give way.
+    pub(super) fn yield_to(&mut self, sender: Option<Account>) -> Option<ServerOp> {
+        let greediest = match sender {
+            Some(sender) => self.shares.greedier_than(&sender)?,
+            None => self.shares.greediest()?,
+        };
         let flow = self.by_sender.get_mut(&greediest)?;
         // The oldest stays: its sender has its turn, and must not be without anything.
         if flow.len() < 2 || !flow.back().is_some_and(|(_, op)| is_for_end(op)) {

@@ -231,6 +231,29 @@ fn who_floods_a_subscription_is_refused_and_others_find_room_as_long_as_it_is_re
 }
 
 #[test]
+fn however_many_flood_ends_others_find_room_and_what_the_broker_says_does_not_cut_the_peer_off() {
+    let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
+    for length in [10, 10_000] {
+        let mut outbox = Outbox::default();
+        for _ in 0..300_000 / (1 + length / 100) {
+            for sender in 0..10 {
+                let flood = outbox.push(limits, delivery(SOCKETS, length), Some(by(Account::User(sender))));
+                assert_ne!(flood, Err(Overflow::Peer));
+            }
+        }
+        let honest = Sent { refused_at: Some(Instant::now()), ..by(Account::User(11)) };
+        for pattern in ["service.*", SOCKETS] {
+            assert_eq!(outbox.push(limits, delivery(pattern, 7), Some(honest)), Ok(()), "{length}");
+        }
+        // Much more than there is room for: ends give way.
+        for id in 0..20 {
+            assert_eq!(outbox.push(limits, strings(id, 100_000), None), Ok(()), "{length}");
+        }
+        assert!(outbox.bytes() <= limits.bytes && outbox.len() <= limits.ops);
+    }
+}
+
+#[test]
 fn one_alone_has_nearly_all_of_what_may_wait() {
     let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
     let sent = Sent { refused_at: Some(Instant::now()), ..by(Account::User(1)) };
