@@ -1,6 +1,6 @@
 // More at once than the link between two servers has room for.
 import { once } from 'node:events'
-import type { ConatSocketClient, ConatSocketServer, Message, ServerSocket } from 'selvedge'
+import type { ConatSocketClient, ConatSocketServer, FabricError, Message, ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { take } from '../support/sockets'
 
@@ -84,5 +84,52 @@ describeFabrics('servers whose client sends small messages only', fabric => {
       answers += 1
     }
     expect([answers, there.to(rooms).size]).toEqual([5, 5])
+  })
+
+  test('refuse what cannot be told to another one, and are not lost to each other over it', async () => {
+    const LIMIT = 64 * 1024
+    const [here, there] = ['s0', 's1'].map(id =>
+      fabric.client({ maxMessageBytes: LIMIT }).socket.listen('chat', { id }),
+    ) as [ConatSocketServer, ConatSocketServer]
+    const lost: unknown[] = []
+    for (const listener of [here, there]) listener.on('peerLost', told => lost.push(told))
+    await Promise.all([here, there].map(listener => listener.waitUntilReady()))
+    const connected = once(there, 'connection')
+    const client = fabric.client().socket.connect('chat', { loadBalancer: () => 's1' })
+    client.on('request', request => request.respond(Buffer.alloc(LIMIT - 50)))
+    const [member] = (await connected) as [ServerSocket]
+    member.join('lobby')
+    const room = here.room('lobby')
+    while (room.members.size === 0) await once(room, 'join')
+    const received: number[] = []
+    client.on('data', data => received.push(data.length))
+
+    const headers = { h: 'x'.repeat(1000) }
+    const refusals: unknown[] = []
+    let least = LIMIT
+    for (let bytes = LIMIT - 8000; bytes < LIMIT; bytes += 20) {
+      try {
+        here.to('lobby').write(Buffer.alloc(bytes), { headers })
+      } catch (error) {
+        refusals.push((error as FabricError).code)
+        least = Math.min(least, bytes)
+      }
+    }
+    expect(new Set(refusals)).toEqual(new Set(['ERR_TOO_LARGE']))
+    await expect(here.to('lobby').send(Buffer.alloc(LIMIT - 20))).rejects.toMatchObject({
+      code: 'ERR_TOO_LARGE',
+    })
+    expect(() => here.to('lobby').request(Buffer.alloc(LIMIT - 20))).toThrow('maxMessageBytes')
+    // Here alone it is as any message.
+    expect(here.to('lobby').local.write(Buffer.alloc(LIMIT - 20))).toBe(0)
+    const answers: unknown[] = []
+    for await (const answer of here.to('lobby').request('?')) answers.push((answer as FabricError).code)
+    expect(answers).toEqual(['ERR_TOO_LARGE'])
+    await here.to('lobby').send('last')
+    expect(received).toEqual([
+      ...Array.from({ length: (least - LIMIT + 8000) / 20 }, (_, n) => LIMIT - 8000 + 20 * n),
+      'last'.length,
+    ])
+    expect(lost).toEqual([])
   })
 })

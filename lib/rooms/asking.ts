@@ -9,7 +9,7 @@ import type { Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
 import { Buffer } from '../values/platform'
 import type { RoomHost, RoomSocket } from './host'
-import type { MemberAnswer, PeerMessage } from './messages'
+import { envelopeOf, jsonLength, type MemberAnswer, type PeerMessage } from './messages'
 import type { Peer } from './peers'
 import { Replies } from './replies'
 
@@ -165,6 +165,12 @@ function replyOf([from, raw, encoding, headers]: MemberAnswer): Message | Fabric
   return new Message(NOBODY, from, headers === null ? null : JSON.stringify(headers), null, incoming)
 }
 
+/** In the place of an answer that cannot be told to another server. */
+function tooLarge(from: string, size: number, limit: number): MemberAnswer {
+  const text = `the answer has ${size} bytes with what stands beside it, more than ${limit} (maxMessageBytes)`
+  return answerOf(new FabricError(text, 'ERR_TOO_LARGE', { ids: [from] }))
+}
+
 const NOTHING = new Uint8Array(0)
 /** In the place of the encoding: it is no answer. */
 const ERROR = 255
@@ -190,7 +196,10 @@ class Post {
   }
 
   add(answer: MemberAnswer): void {
-    this.#answers.push(answer)
+    const [from, raw, , headers] = answer
+    const size = raw.length + envelopeOf({ rooms: [from], except: [] }, jsonLength(headers))
+    const limit = this.#host.maxMessageBytes
+    this.#answers.push(size <= limit ? answer : tooLarge(from, size, limit))
     void this.#send()
   }
 

@@ -71,6 +71,19 @@ export function entryOf([room, id, key, data, since, stale, user]: Row): Entry {
   return { id, key, data, since, stale, user, size: sizeOf(room, id, key, data, user) }
 }
 
+/** Bytes of a broadcast, or of a request, to other servers, beside its payload: at most, and of one without names. */
+export const MAX_ENVELOPE = 4 * 1024 * 1024
+const ENVELOPE = 256
+
+/** The same, of one with these names, and headers of so many bytes as JSON: as MessagePack a number has up to 9. */
+export function envelopeOf(
+  { rooms, except }: { readonly rooms: readonly string[]; readonly except: readonly string[] },
+  headers: number,
+): number {
+  const names = [...rooms, ...except].reduce((sum, name) => sum + 3 * name.length + 5, 0)
+  return ENVELOPE + names + 3 * headers
+}
+
 /** Returns what an entry takes, in characters of its parts: about what it takes in memory. */
 export function sizeOf(room: string, id: string, key: string, data: unknown, user: unknown): number {
   return ENTRY_SIZE + room.length + id.length + key.length + jsonLength(data) + jsonLength(user)

@@ -1,6 +1,7 @@
 // The rooms of one listener: its own sockets' memberships, which nobody else changes, and copies of those of the other
 // servers of the subject (docs/internals/rooms.md).
 import type {
+  DataOptions,
   MessageOptions,
   RequestManyOptions,
   Results,
@@ -23,9 +24,11 @@ import {
   type Change,
   type CloseReason,
   entryOf,
+  envelopeOf,
   type Forwarded,
   isRow,
   jsonLength,
+  MAX_ENVELOPE,
   type PeerMessage,
   rowOf,
   sizeOf,
@@ -182,14 +185,14 @@ export class Rooms implements PeersOwner {
   /** Writes to the sockets here, and has the other servers do the same. Returns how many got it here. */
   write(audience: Audience, data: unknown, options: WriteOptions | undefined): number {
     const isVolatile = options?.volatile === true
-    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    const message = this.#prepare(audience, data, options)
     this.#forward(audience, message, isVolatile, 0)
     return this.#deliver(this.#audience(audience), message, isVolatile).length
   }
 
   /** The same; resolves when all of them have handled it. */
   async send(audience: Audience, data: unknown, options: MessageOptions | undefined): Promise<Outcome> {
-    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    const message = this.#prepare(audience, data, options)
     const awaited = new Map<Peer, (outcome: Outcome) => void>()
     const number = (this.#lastNumber += 1)
     const others = audience.isLocal
@@ -207,6 +210,17 @@ export class Rooms implements PeersOwner {
     }
   }
 
+  /** What cannot be said to the other servers is not written here either: their link would be lost over it. */
+  #prepare(audience: Audience, data: unknown, options: DataOptions | undefined): Outgoing {
+    const limit = this.#host.maxMessageBytes
+    const message = prepare(data, options, limit, socketHeadersText)
+    if (audience.isLocal || message.length + MAX_ENVELOPE <= limit) return message
+    const size = message.length + envelopeOf(audience, message.size - message.length)
+    if (size <= limit) return message
+    const text = `payload and headers have ${message.size} bytes, and with what other servers are told ${size}`
+    throw new FabricError(`${text}, more than ${limit} (maxMessageBytes)`, 'ERR_TOO_LARGE', { size, limit })
+  }
+
   /** Asks each of them; the answers come as they are there. */
   request(
     audience: Audience,
@@ -214,7 +228,7 @@ export class Rooms implements PeersOwner {
     options: RequestManyOptions | undefined,
   ): Results<Message | FabricError> {
     checkAsk(options)
-    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    const message = this.#prepare(audience, data, options)
     const { encoding, raw, headers = null } = message.copy()
     const { rooms, except, isLocal } = audience
     const number = (this.#lastNumber += 1)
