@@ -938,7 +938,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * Resolves with `true` when somebody listens. `timeout` in ms, default 30_000, at most 90_000; 0 does not
    * wait.
    *
-   * @throws {FabricError} `408` nobody did in time · `403` · `"ABORT_ERR"` · `"ERR_CLOSED"`
+   * @throws {FabricError} `408` nobody did in time · `403` · `"ERR_OUT_OF_RANGE"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
    */
   waitForInterest(
     subject: string,
@@ -2497,7 +2497,7 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    * Resolves with `true` when somebody listens on `subject`, or with `false` at the timeout. `timeout` in ms,
    * default 30_000, at most 90_000.
    *
-   * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_OUT_OF_RANGE"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
    */
   waitForInterest(
     subject: string,

@@ -1,7 +1,8 @@
 // The monitor of a broker over HTTP: who gets it, what it tells, and what it never tells.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import {
   type BrokerEvent,
   type Client,
@@ -190,6 +191,11 @@ test('what is no file of the page, no question and no way to ask is refused', as
     '/monitors',
   ])
     expect({ path, status: (await ask(port, { path })).status }).toEqual({ path, status: 404 })
+  const socket = net.connect(port, '127.0.0.1')
+  socket.end(
+    'POST /monitor/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy',
+  )
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /)
   const post = await ask(port, { method: 'POST', path: '/monitor', body: 'x' })
   expect(post).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } })
   expect((await ask(port, { method: 'POST', path: '/monitor/login', body: 'x'.repeat(1025) })).status).toBe(

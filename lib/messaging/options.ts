@@ -8,6 +8,7 @@ import type {
   SubscriptionOptions,
 } from '../../index'
 import { DataEncoding } from '../values/codec'
+import { outOfRange } from '../values/errors'
 import {
   checkOptions,
   isBoolean,
@@ -70,8 +71,11 @@ export const REQUEST_MANY_SHAPE = {
   maxWait: { check: isTimeout, unit: 'ms' },
 } as const satisfies ShapeOf<RequestManyOptions>
 
+/** Milliseconds: the longest wait for interest, and what calls wait that name no timeout. */
+export const MAX_INTEREST_TIMEOUT = 90_000
+
 export const INTEREST_SHAPE = {
-  timeout: { check: isDuration, unit: 'ms', default: 30_000 },
+  timeout: { check: isInterestTimeout, unit: 'ms', default: 30_000 },
   signal: isSignal,
 } as const
 
@@ -92,8 +96,6 @@ export const SUBSCRIPTION_SHAPE = {
   maxQueueBytes: { check: isCount, unit: 'bytes', default: 64 * 1024 * 1024, limit: true },
 } as const satisfies ShapeOf<SubscriptionOptions>
 
-/** Milliseconds: the longest wait for interest, and what calls wait that name no timeout. */
-export const MAX_INTEREST_TIMEOUT = 90_000
 export const DEFAULT_REQUEST_TIMEOUT: number = PUBLISH_SHAPE.timeout.default
 export const DEFAULT_PUBLISH_TIMEOUT: number = PUBLISH_SHAPE.timeout.default
 export const DEFAULT_SUBSCRIPTION_TIMEOUT: number = SUBSCRIPTION_SHAPE.timeout.default
@@ -109,4 +111,11 @@ export const timeouts: { request: number; publish: number } = {
 export function setDefaultTimeouts(given: { request?: number; publish?: number }): void {
   checkOptions('setDefaultTimeouts', given, TIMEOUTS_SHAPE)
   override(timeouts, given)
+}
+
+/** A broker waits no longer. */
+function isInterestTimeout(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) > MAX_INTEREST_TIMEOUT)
+    throw outOfRange(name, `at most ${MAX_INTEREST_TIMEOUT}`, value as number)
 }

@@ -145,6 +145,8 @@ fn check<'a>(
 ) -> Result<Language<'a>, ErrorResponse> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    // Whatever is asked for: a proxy in front may go by the other length.
+    header(request, "content-length")?;
     let is_get = request.method == Some("GET");
     if path == "/healthz" && (is_get || request.method == Some("HEAD")) {
         let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);

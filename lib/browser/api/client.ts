@@ -1,6 +1,6 @@
 // A client of the fabric in a page.
 import { onAbort } from '../../async/aborts'
-import { FabricError, invalidValue } from '../../values/errors'
+import { FabricError, invalidValue, outOfRange } from '../../values/errors'
 import { abortFailure, errorFrom, Failure } from '../../values/failure'
 import { checkOptions } from '../../values/option-checks'
 import {
@@ -381,7 +381,8 @@ export class Client extends Emitter<Events> {
   async waitForInterest(subject: string, options: WaitOptions = {}): Promise<boolean> {
     checkWait('waitForInterest', options)
     const { timeout = DEFAULT_TIMEOUT } = options
-    const isThere = await this.#interest(subject, Math.min(timeout, MAX_INTEREST), options)
+    if (timeout > MAX_INTEREST) throw outOfRange('timeout', `at most ${MAX_INTEREST}`, timeout)
+    const isThere = await this.#interest(subject, timeout, options)
     if (!isThere) throw errorFrom(timeoutOf('waitForInterest', subject))
     return true
   }

@@ -11,7 +11,7 @@ export const nobodyCame = (what: string, subject: string): Failure => {
   return new Failure(code, message, undefined, { handled: false })
 }
 export const connectionLost = (subject: string, cause: Failure): Failure =>
-  withCause(timeout('publish', subject, ': the connection was lost before it was confirmed'), cause)
+  withCause(timeout('publish', subject, ': the connection was lost'), cause)
 export const unanswered = (what: string, subject: string): Failure =>
   new Failure('EPIPE', `${what} '${subject}': whoever was asked ended; it may have been done`)
 export const full = (limit: number): Failure =>

@@ -112,6 +112,10 @@ fn an_upgrade_has_no_body_and_comes_from_a_client_that_knows_upgrades() {
         let expected = Negotiation::Refused(ErrorResponse::BAD_REQUEST);
         assert_eq!(verdict(line, &format!("{own}{more}\r\n")), expected, "{more}");
     }
+    for line in ["POST /conat/", "POST /monitor/login", "GET /nothing", "GET /healthz"] {
+        let two = "Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n";
+        assert_eq!(verdict(line, two), Negotiation::Refused(ErrorResponse::BAD_REQUEST), "{line}");
+    }
     let options = AcceptOptions::default();
     let answer =
         |head: &str| super::super::accept::answer_to_head(head.as_bytes(), &options).unwrap_or_default();
