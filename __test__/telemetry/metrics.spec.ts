@@ -1,4 +1,6 @@
 // Metrics agree with what was sent, whatever carries it, and never fall.
+import { once } from 'node:events'
+import { connect as dial } from 'node:net'
 import {
   type Client,
   type ConatServer,
@@ -370,4 +372,18 @@ test('the reader is strict', () => {
   ]
   for (const text of wrong) expect(() => parseMetrics(text)).toThrow()
   expect(() => parseMetrics('# HELP a b\n# TYPE a gauge\na 1\n', { openMetrics: true })).toThrow(/EOF/)
+})
+
+test('who looks whether a broker listens, and says nothing, was not refused; who says half of it was', async () => {
+  await using broker = init({ port: 0, host: '127.0.0.1' })
+  await broker.waitUntilReady()
+  const { port } = broker.address()!
+  for (const words of ['', 'GET /co']) {
+    const socket = dial(port, '127.0.0.1').resume()
+    socket.end(words)
+    await once(socket, 'close')
+  }
+  const refused = (): number => value(broker, 'selvedge_broker_connections_refused_total')
+  await until(() => refused() > 0)
+  expect(refused()).toBe(1)
 })

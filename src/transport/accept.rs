@@ -149,6 +149,10 @@ async fn accept_connection(
         Err(_) if bytes.first() == Some(&HANDSHAKE_RECORD) => {
             (Negotiation::Refused(ErrorResponse::NO_TLS), Vec::new(), 0)
         }
+        // Nobody was turned away: it looked whether somebody listens, as balancers do, and `doctor`.
+        Err(LinkError::Closed) if bytes.is_empty() => {
+            return Err(LinkError::Refused("it said nothing and went".to_owned()));
+        }
         Err(error) => return Err(error),
     };
     let rest = bytes.split_off(length);
