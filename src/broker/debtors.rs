@@ -49,16 +49,23 @@ impl Debtors {
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Subject> {
         while self.waiting.front().is_some_and(|(at, ..)| *at <= now) {
             let (_, inbox, places) = self.waiting.pop_front()?;
-            let subject = inbox.as_str().rsplit_once('.').map(|(before, _)| format!("{before}.ended"));
-            match subject.and_then(|subject| Subject::parse(&subject).ok()) {
-                Some(subject) => {
-                    self.sought.entry(subject.clone()).or_default().extend(places);
-                    return Some(subject);
-                }
-                None => self.places -= places.len(),
+            self.places -= places.len();
+            if let Some(subject) = self.seek(&inbox, places) {
+                return Some(subject);
             }
         }
         None
+    }
+
+    /// Keeps what the client with this inbox owes until it is known where it is, as far as there is room for
+    /// it. Returns by what subject it is to be looked for.
+    pub(super) fn seek(&mut self, inbox: &Pattern, mut places: Vec<Place>) -> Option<Subject> {
+        let (before, _) = inbox.as_str().rsplit_once('.')?;
+        let subject = Subject::parse(&format!("{before}.ended")).ok()?;
+        places.truncate(MAX_PLACES - self.places);
+        self.places += places.len();
+        self.sought.entry(subject.clone()).or_default().extend(places);
+        Some(subject)
     }
 
     /// Takes those of one that was looked for.

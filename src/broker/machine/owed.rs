@@ -35,9 +35,12 @@ impl Broker {
     /// The same of what has come from beyond, and may want an answer.
     pub(super) fn note_owed_beyond(&mut self, receiver: PeerId, place: Option<Subject>, alone: bool) {
         let asked = self.upstream.as_ref().and_then(|upstream| upstream.heard_at());
-        if let (Some(asked), Some(place)) = (asked, place) {
-            self.note_owed(asked, receiver, place, alone);
+        let (Some(asked), Some(place)) = (asked, place) else { return };
+        let inbox = self.peers.get(receiver).and_then(|entry| entry.inbox.clone());
+        if let (Some(upstream), Some(inbox)) = (&mut self.upstream, inbox) {
+            upstream.note_held(asked, &place, &inbox);
         }
+        self.note_owed(asked, receiver, place, alone);
     }
 
     /// Handles that a client publishes what may be an answer.
@@ -107,8 +110,29 @@ impl Broker {
     /// It is known whether one of them may be elsewhere.
     pub(super) fn handle_elsewhere(&mut self, now: Instant, subject: &Subject, is_there: bool) {
         let places = self.debtors.take_sought(subject);
-        if !is_there {
-            places.into_iter().for_each(|(_, place)| self.tell_ended(now, place));
+        for (_, place) in places {
+            if !is_there {
+                self.tell_ended(now, place);
+            } else if let Some(upstream) = &mut self.upstream {
+                upstream.handle_moved(place);
+            }
+        }
+    }
+
+    /// Another gateway has ended, with the client of this inbox, or with whoever else was asked: those who
+    /// have asked here are told, unless that client is here or elsewhere by now.
+    pub(super) fn end_unanswered(&mut self, now: Instant, inbox: Option<Pattern>, places: Vec<Subject>) {
+        match inbox {
+            Some(inbox) if self.router.first_member(&inbox).is_some() => {}
+            Some(inbox) => {
+                let places = places.into_iter().map(|place| (now, place)).collect();
+                if let (Some(subject), Some(upstream)) =
+                    (self.debtors.seek(&inbox, places), &mut self.upstream)
+                {
+                    upstream.look_for_client(&subject);
+                }
+            }
+            None => places.into_iter().for_each(|place| self.tell_ended(now, place)),
         }
     }
 

@@ -12,6 +12,9 @@ impl Broker {
     /// Shuts down: every peer gets a close reason, with its outbox left to flush; so does every later one.
     pub fn close(&mut self) {
         self.admission.close();
+        if let Some(upstream) = &mut self.upstream {
+            upstream.say_last();
+        }
         let open: Vec<PeerId> =
             self.peers.all().into_iter().filter(|peer| peer.close.is_none()).map(|peer| peer.id).collect();
         for peer in open {

@@ -114,6 +114,8 @@ impl Broker {
             }
         };
         self.handle_answer_owed(peer, &publication);
+        let is_asked = count == 0 && self.is_upstream_ready();
+        let wanted = if is_asked { self.answer_wanted(&publication) } else { None };
         if let Some(receiver) = receiver.filter(|_| count == 1)
             && let Some(answer) = self.answer_wanted(&publication)
         {
@@ -121,6 +123,8 @@ impl Broker {
         }
         let client = self.client(peer);
         let Some(upstream) = &mut self.upstream else { return };
+        upstream.handle_answer(&publication);
+        wanted.into_iter().for_each(|place| upstream.note_asked(now, &place));
         let is_ready = upstream.is_ready();
         if has_owner {
             // It has got where it is for.

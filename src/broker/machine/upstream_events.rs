@@ -32,6 +32,7 @@ impl Broker {
                 }
                 UpstreamEvent::Interest(subject, is_there) => self.handle_interest_beyond(&subject, is_there),
                 UpstreamEvent::Elsewhere(inbox, is_there) => self.handle_elsewhere(now, &inbox, is_there),
+                UpstreamEvent::Unanswered(inbox, places) => self.end_unanswered(now, inbox, places),
                 event => self.handle_upstream_event(event),
             }
         }
@@ -83,7 +84,10 @@ impl Broker {
             }
             UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
             UpstreamEvent::HasRoom(peers) => peers.into_iter().for_each(|peer| self.peers.wake(peer)),
-            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) | UpstreamEvent::Elsewhere(..) => {
+            UpstreamEvent::Ready(_)
+            | UpstreamEvent::Interest(..)
+            | UpstreamEvent::Elsewhere(..)
+            | UpstreamEvent::Unanswered(..) => {
                 tracing::error!("an event of the upstream at the wrong time");
             }
         }

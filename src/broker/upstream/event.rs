@@ -25,6 +25,9 @@ pub(in crate::broker) enum UpstreamEvent {
     Interest(Subject, bool),
     /// Whether a client that is gone here may be elsewhere.
     Elsewhere(Subject, bool),
+    /// A gateway has ended: what was asked of the client with this inbox is not answered, unless it is
+    /// elsewhere by now. Without one nobody else has it.
+    Unanswered(Option<Pattern>, Vec<Subject>),
     /// Nobody may ask whether somebody listens there.
     InterestRefused(Subject, OpError),
     /// Nothing more comes for what a client unsubscribes from in order.

@@ -2,11 +2,13 @@
 
 mod answers;
 mod drains;
+mod fellows;
 mod held;
 mod requests;
 
 use self::answers::FULL;
 use self::drains::Leaving;
+use self::fellows::is_of_gateways;
 pub(in crate::broker) use self::held::cost as held_cost;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use self::held::Held;
 use super::super::PeerId;
 use super::batches::{Batches, Statuses};
+use super::fellows::Fellows;
 use super::interest::{Change, RemoteInterest};
 use super::outgoing::{Client, Outgoing};
 use super::session::Session;
@@ -30,6 +33,7 @@ pub(in crate::broker) struct Upstream {
     config: UpstreamConfig,
     session: Session,
     interest: RemoteInterest,
+    fellows: Fellows,
     batches: Batches,
     /// How many confirmations the subscribe operation that is being carried out waits for.
     fresh: usize,
@@ -70,6 +74,8 @@ enum Awaited {
     Wait(Subject),
     /// Whether a client that is gone here is elsewhere.
     Return(Subject),
+    /// Whether another gateway is connected.
+    Gateway(Arc<str>),
 }
 
 impl Awaited {
@@ -78,6 +84,7 @@ impl Awaited {
         let text = match self {
             Self::Patterns(patterns) => patterns.iter().map(|pattern| pattern.as_str().len()).sum(),
             Self::Look(_, _, subject) | Self::Wait(subject) | Self::Return(subject) => subject.as_str().len(),
+            Self::Gateway(name) => name.len(),
             Self::Member(_) | Self::Left(..) | Self::Count(_) => 0,
         };
         text + AWAITED_MEMORY
@@ -92,6 +99,7 @@ impl Upstream {
             session: Session::new(),
             config,
             interest: RemoteInterest::default(),
+            fellows: Fellows::new(entropy.id()),
             batches: Batches::default(),
             fresh: 0,
             inbox: inbox.unwrap_or_else(|_| Pattern::parse("_INBOX.gateway.*").expect("a literal is valid")),
@@ -181,7 +189,10 @@ impl Upstream {
     pub(in crate::broker) fn poll_event_without_clock(&mut self) -> Option<UpstreamEvent> {
         let needs_clock = matches!(
             self.events.front()?,
-            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) | UpstreamEvent::Elsewhere(..)
+            UpstreamEvent::Ready(_)
+                | UpstreamEvent::Interest(..)
+                | UpstreamEvent::Elsewhere(..)
+                | UpstreamEvent::Unanswered(..)
         );
         if needs_clock { None } else { self.events.pop_front() }
     }
@@ -215,13 +226,15 @@ impl Upstream {
             (self.is_woken, self.has_news) = (true, true);
         }
         self.is_woken |= self.session.wants_dial();
+        self.handle_fellows(now);
         while let Some((peer, op)) = self.held.pop_due(now, &mut self.usage) {
             self.refuse(peer, &op, "the upstream did not come back in time");
         }
     }
 
     pub(in crate::broker) fn poll_timeout(&self) -> Option<Instant> {
-        self.session.poll_timeout().into_iter().chain(self.held.poll_timeout()).min()
+        let timeouts = [self.session.poll_timeout(), self.held.poll_timeout(), self.fellows.poll_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
     /// A client has subscribed here. `waits`: it is to be answered once that is confirmed above, too.
@@ -368,7 +381,13 @@ impl Upstream {
         self.heard_at = Some(now);
         match news {
             UpstreamNews::Member { member, publication } => self.handle_member(member, publication),
+            UpstreamNews::Op(ServerOp::Deliver { pattern, publication })
+                if is_of_gateways(pattern.as_str()) =>
+            {
+                self.handle_word(now, &publication);
+            }
             UpstreamNews::Op(ServerOp::Deliver { pattern, publication }) => {
+                self.handle_answer(&publication);
                 self.stats.received.add(publication.count(), publication.payload_bytes());
                 if pattern != self.inbox {
                     self.events.push_back(UpstreamEvent::Deliver(pattern, publication));
@@ -399,9 +418,11 @@ impl Upstream {
         }
         self.whole = info.large.map_or(info.max_payload, |large| large.whole);
         let (patterns, members) = self.interest.renew();
-        let inbox = self.expect(None, Awaited::Patterns(vec![self.inbox.clone()]));
+        let mut own = vec![self.inbox.clone()];
+        own.extend(self.patterns_of_gateways());
+        let inbox = self.expect(None, Awaited::Patterns(own.clone()));
         self.session.await_sync(inbox);
-        self.push_subscribe(None, inbox, std::slice::from_ref(&self.inbox.clone()));
+        self.push_subscribe(None, inbox, &own);
         if !patterns.is_empty() {
             let ack = self.expect(None, Awaited::Patterns(patterns.clone()));
             patterns.iter().for_each(|pattern| self.interest.note_asked(pattern, ack));

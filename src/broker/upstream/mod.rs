@@ -7,6 +7,7 @@ mod batches;
 mod class;
 mod config;
 mod event;
+mod fellows;
 mod interest;
 mod machine;
 mod outgoing;

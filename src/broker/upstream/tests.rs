@@ -52,7 +52,11 @@ fn news(stage: &mut Stage, op: ServerOp) {
 }
 
 fn said(stage: &mut Stage) -> Vec<UpstreamOp> {
-    std::iter::from_fn(|| stage.broker.poll_upstream_op()).collect()
+    let is_word = |op: &UpstreamOp| {
+        let UpstreamOp::Op(op) = op else { return false };
+        op.publication().is_some_and(|publication| publication.subject.as_str() == "_SV.gateways")
+    };
+    std::iter::from_fn(|| stage.broker.poll_upstream_op()).filter(|op| !is_word(op)).collect()
 }
 
 /// Grants whatever is subscribed to; returns in words what was said.

@@ -78,6 +78,9 @@ impl Channel {
                     .set_terms(key, AskTerms { many: Some(AnswerLimits::default()), ..AskTerms::default() });
             }
             requests.note_time(key, Duration::from_millis(timeout));
+            if encoding == Encoding::REQUEST && !matches!(self.mode, Mode::Conat(_)) {
+                self.suspects_at.get_or_insert(now + SUSPICION);
+            }
         }
     }
 

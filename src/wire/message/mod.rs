@@ -7,6 +7,7 @@
 mod bundle;
 mod carrier;
 pub mod chunk;
+mod gateway_word;
 pub mod headers;
 pub(crate) mod json;
 mod op;
@@ -21,6 +22,7 @@ mod upstream;
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
 pub use carrier::Carrier;
 pub use chunk::{Reassembly, chunk_id, split};
+pub use gateway_word::GatewayWord;
 pub use headers::{
     Further, FurtherHeaders, Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, Origin, OriginStamp,
     SocketCommand,

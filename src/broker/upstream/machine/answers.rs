@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::{Counted, UpstreamEvent};
+use super::fellows::is_of_gateways;
 use super::{Awaited, Upstream};
 use crate::base::Code;
 use crate::broker::PeerId;
@@ -22,6 +23,7 @@ impl Upstream {
                 }
             }
             (Awaited::Member(member), Reply::Subscribed(mut statuses)) => {
+                self.fellows.handle_joined(now);
                 self.handle_joined(member, statuses.pop().unwrap_or(Ok(SubscribeStatus::Added)));
             }
             (Awaited::Left(member, drain), _) => {
@@ -44,10 +46,16 @@ impl Upstream {
                 let is_nowhere = matches!(reply, Reply::Interest(false));
                 self.events.push_back(UpstreamEvent::Elsewhere(subject, !is_nowhere));
             }
+            (Awaited::Gateway(name), reply) => {
+                let is_nowhere = matches!(reply, Reply::Interest(false));
+                self.fellows.handle_look(now, &name, !is_nowhere);
+            }
             (awaited, reply) => tracing::error!(?awaited, ?reply, "an answer of another kind"),
         }
         if self.session.handle_synced(now, id) {
             self.has_news = true;
+            self.fellows.handle_ready(now);
+            self.handle_fellows(now);
             let held = self.held.take_all(&mut self.usage);
             self.events.push_back(UpstreamEvent::Ready(held));
         }
@@ -103,11 +111,14 @@ impl Upstream {
     /// Nothing that was asked is answered any more.
     pub(super) fn handle_loss(&mut self, now: Instant) {
         for op in self.outgoing.clear(&mut self.usage) {
-            if let UpstreamOp::Op(ClientOp::Publish { ack: None, publication }) = op {
+            if let UpstreamOp::Op(ClientOp::Publish { ack: None, publication }) = op
+                && !is_of_gateways(publication.subject.as_str())
+            {
                 self.count_lost(publication.count());
             }
         }
         self.asked.clear();
+        self.fellows.handle_loss();
         let mut awaited: Vec<_> = self.awaited.drain().collect();
         awaited.sort_unstable_by_key(|(ack, _)| *ack);
         for (_, (client, awaited)) in awaited {
@@ -125,7 +136,11 @@ impl Upstream {
                 Awaited::Return(subject) => {
                     self.events.push_back(UpstreamEvent::Elsewhere(subject, true));
                 }
-                Awaited::Patterns(_) | Awaited::Member(_) | Awaited::Left(..) | Awaited::Wait(_) => {}
+                Awaited::Patterns(_)
+                | Awaited::Member(_)
+                | Awaited::Left(..)
+                | Awaited::Wait(_)
+                | Awaited::Gateway(_) => {}
             }
         }
         let answered = self.batches.take_all(&mut self.usage);
