@@ -27,7 +27,7 @@ pub fn world(seed: u64) -> World {
     world
 }
 
-/// At rest each gateway has there what its clients want, its inbox, and two patterns to hear other gateways by.
+/// At rest each gateway has there what its clients want, its inbox, and what it hears other gateways by.
 pub fn check_cloud(world: &mut World) {
     // One that found no server pauses before it looks again.
     let is_ready = |world: &World| {
