@@ -775,8 +775,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /**
    * Subscribes to a pattern (`*` one token, a final `>` one or more), and resolves when messages flow.
    *
-   * Subscriptions of one client to the same pattern share one at the server, and each gets every message. The
-   * subscription keeps the process alive until it is closed.
+   * Subscriptions of one client to the same pattern share one at the server, and each gets every message; with a `queue`
+   * every message that the queue gives to this client. The subscription keeps the process alive until it is closed.
    *
    * @throws {FabricError} `403` not permitted · `408` not confirmed within 60 s · `429` too many ·
    *   `"ERR_QUEUE_GROUP"` the pattern has another queue here · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
@@ -869,7 +869,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * method is the message. Calls run concurrently. Resolves when calls can arrive; closing the subscription
    * ends the service.
    *
-   * @param options.queue Services with the same queue share the calls: each call goes to one of them.
+   * @param options.queue Clients whose services have the same queue share the calls: each call goes to one of them. All
+   *   services of one client on the same pattern run the calls that it gets: one that is registered twice runs each twice.
    *   @default "0"
    * @throws {FabricError} as `subscribe` · `"ERR_INVALID_ARG_TYPE"` `implementation` is not an object
    * @example
@@ -910,8 +911,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   callMany<T = Agreed>(subject: string, options?: RequestManyOptions): RemoteMany<T>
   /**
-   * Watches what is published: a subscription with a queue of its own, whose messages are passed to
-   * `callback`.
+   * Watches what is published: a subscription without `queue`, whose messages are passed to `callback`.
    *
    * @param callback @default prints time, subject and data
    * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
@@ -1070,8 +1070,10 @@ export type RemoteMany<T> = 0 extends 1 & T
 /** How a subscription receives. */
 export interface SubscriptionOptions {
   /**
-   * Subscribers with the same queue share the messages: each message goes to one of them. @default a queue of
-   * its own
+   * Clients that subscribe with the same queue share the messages: each message goes to one of them, and there to all its
+   * subscriptions to the pattern. A client has one queue for each pattern: a second subscription without `queue` joins it,
+   * and sees this client's share alone. Who is to see all of them uses another client. @default the queue that the client
+   * has on the pattern, or else one of its own
    */
   queue?: string | undefined
   /**
@@ -1747,7 +1749,7 @@ declare abstract class ConatSocketBase<
   /**
    * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
-   * socket; `destroy()` closes it, as does a loop that is left when nothing was written, and `destroy(error)`, as of a
+   * socket, both directions of it, as soon as the other side has taken what was written; `destroy()` closes it, as does a loop that is left when nothing was written, and `destroy(error)`, as of a
    * `pipeline` that fails or is aborted, destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream ends behind the data;
    * when the socket is lost, the stream is destroyed with the reason.
    *
@@ -2684,7 +2686,7 @@ export declare function setConatClient(source: ConatClientSource | undefined): v
 export interface ServiceSetup extends ServiceName {
   /** Returns, or resolves with, the answer to what was asked. What it throws, the caller gets, with text and code. */
   handler: (mesg: Agreed, message: Message) => unknown
-  /** Services with the same queue share the calls. @default '0' */
+  /** Clients whose services have the same queue share the calls; those of one client run each call. @default '0' */
   queue?: string | undefined
   /** Gets every call, also those that other services get. @default false */
   all?: boolean | undefined

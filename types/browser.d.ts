@@ -180,7 +180,10 @@ export interface ClientEvents {
 
 /** How a subscription receives. */
 export interface SubscriptionOptions extends WaitOptions {
-  /** Subscribers with the same queue share the messages. @default a queue of its own */
+  /**
+   * Clients that subscribe with the same queue share the messages. @default the queue that the client has on the pattern, or
+   * else one of its own
+   */
   queue?: string | undefined
   /** Ends after so many messages. @default no limit */
   maxMessages?: number | undefined

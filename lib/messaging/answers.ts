@@ -199,22 +199,34 @@ export function ask(
 ): Answers {
   return answersOf(options, () => {
     const write = send()
-    const replies = new InboxReplies(context, responder, options)
-    write(replies.handle)
-    return replies.receiver
+    return () => {
+      const replies = new InboxReplies(context, responder, options)
+      write(replies.handle)
+      return replies.receiver
+    }
   })
 }
 
-/** Starts a requestMany. `send` checks, encodes and writes the request, and returns what receives its replies. */
-export function answersOf(options: RequestManyOptions | undefined, send: () => Receiver): Answers {
+/**
+ * Starts a requestMany. `send` checks and encodes, and returns a function that writes the request and returns what receives
+ * its replies: it is not called if the signal is aborted already.
+ */
+export function answersOf(options: RequestManyOptions | undefined, send: () => () => Receiver): Answers {
   try {
-    const receiver = send()
-    if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
+    const write = send()
+    const receiver = options?.signal?.aborted ? abortedReceiver(options, options.signal) : write()
     const results: Promise<AnswerIterator> = opened(receiver, () => void handle(results))
     return closable(both(results, new Iterator(receiver)), new Iterator(receiver))
   } catch (error) {
     return closable(both(handle(Promise.reject(error)), refusing(error)), undefined)
   }
+}
+
+function abortedReceiver(options: RequestManyOptions, signal: AbortSignal): Receiver {
+  const source = { cancel: () => {}, handleEnd: () => {}, why: () => undefined }
+  const receiver = new Receiver(source, options)
+  receiver.end(abortFailure(signal))
+  return receiver
 }
 
 /** `handleFailure` is called when the error is made, which has the frames of whoever awaits. */

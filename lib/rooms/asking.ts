@@ -5,7 +5,7 @@ import { readCode, THROWN } from '../messaging/error-headers'
 import { Message, type MessageData, type Responder } from '../messaging/message'
 import { REQUEST_MANY_SHAPE, timeouts } from '../messaging/options'
 import { FabricError } from '../values/errors'
-import type { Failure } from '../values/failure'
+import { abortFailure, type Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
 import { Buffer } from '../values/platform'
 import type { RoomHost, RoomSocket } from './host'
@@ -64,12 +64,14 @@ export class Asking {
     this.#open.set(number, replies)
     const asked = askAll({ number, data, targets, timeout }, controller.signal, reply => replies.add(reply))
     void asked.then(() => replies.handleServer(HERE))
-    const results: Results<Message | FabricError> = Object.assign(Promise.resolve(replies), {
-      next: () => replies.next(),
-      return: () => replies.return(),
-      [Symbol.asyncIterator]: () => replies,
-    })
-    return results
+    return resultsOf(replies)
+  }
+
+  /** In the place of asking: the signal is aborted already. */
+  refuse(signal: AbortSignal): Results<Message | FabricError> {
+    const replies = new Replies(this.#host, [], { timeout: 0 }, () => {})
+    replies.stop(abortFailure(signal))
+    return resultsOf(replies)
   }
 
   /** Asks members here for another server. */
@@ -120,6 +122,14 @@ export function checkAsk(options: RequestManyOptions | undefined): void {
 
 export function timeoutOf(options: RequestManyOptions | undefined): number {
   return options?.timeout ?? timeouts.request
+}
+
+function resultsOf(replies: Replies): Results<Message | FabricError> {
+  return Object.assign(Promise.resolve(replies), {
+    next: () => replies.next(),
+    return: () => replies.return(),
+    [Symbol.asyncIterator]: () => replies,
+  })
 }
 
 /** Asks each of them. Never rejects. */

@@ -229,6 +229,7 @@ export class Rooms implements PeersOwner {
   ): Results<Message | FabricError> {
     checkAsk(options)
     const message = this.#prepare(audience, data, options)
+    if (options?.signal?.aborted) return this.#asking.refuse(options.signal)
     const { encoding, raw, headers = null } = message.copy()
     const { rooms, except, isLocal } = audience
     const number = (this.#lastNumber += 1)

@@ -97,8 +97,7 @@ export class SocketRequests {
       const full = this.#full
       if (full !== undefined) throw errorFrom(full)
       const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
-      const key = this.#write(waitOf(options, true), message)
-      return this.#receiveMany(key, options)
+      return () => this.#receiveMany(this.#write(waitOf(options, true), message), options)
     })
   }
 
