@@ -1749,9 +1749,10 @@ declare abstract class ConatSocketBase<
   /**
    * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
-   * socket, both directions of it, as soon as the other side has taken what was written; `destroy()` closes it, as does a loop that is left when nothing was written, and `destroy(error)`, as of a
-   * `pipeline` that fails or is aborted, destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream ends behind the data;
-   * when the socket is lost, the stream is destroyed with the reason.
+   * socket, both directions of it, as soon as the other side has taken what was written; `destroy()` closes it, as does
+   * a loop that is left when nothing was written, and `destroy(error)`, as of a `pipeline` that fails or is aborted,
+   * destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream
+   * ends behind the data; when the socket is lost, the stream is destroyed with the reason.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `toWeb` makes streams of the platform.
