@@ -6,7 +6,7 @@ import { rejection } from '../support/messages'
 import { endAll, Party, WIRES } from './party'
 
 /** Longer than a test: whoever waits for it is not told. */
-const timeout = 600_000
+const timeout = 90_000
 
 interface Work {
   work(): Promise<string>

@@ -59,6 +59,8 @@ class FakeNats {
       if (this.onPublish === undefined) socket.write('PONG\r\n')
       else this.#unanswered.push(socket)
     } else if (words[0] === 'PUB' || words[0] === 'HPUB') {
+      // What gateways say to each other.
+      if (words[1]!.startsWith('_SV.')) return
       this.published++
       this.onPublish?.()
     } else if (words[0] === 'SUB') this.subscriptions.set(words[1]!, { socket, sid: last })

@@ -17,7 +17,7 @@ import type {
 } from '../../index'
 import { abortText } from '../async/abort-text'
 import { type Drain, doneBefore } from '../async/drain'
-import { openWebStreams, type WebStreams } from '../async/web-streams'
+import { openWebStreams, type WebStreams, type WrittenStream } from '../async/web-streams'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import {
@@ -111,6 +111,9 @@ export abstract class ConatSocketBase
   #receiver: Receiver | undefined
   #requests: SocketRequests | undefined
   #ending: OrderlyEnd | undefined
+  #stream: WrittenStream | undefined
+  #isCutOff = false
+  #isCutOffTold = false
   #conn: { readonly id: string } | undefined
   #lastSeen = Date.now()
 
@@ -277,14 +280,16 @@ export abstract class ConatSocketBase
     receiver.checkFree()
     const duplex = openDuplex(this, options, isOrderly)
     receiver.take()
+    this.#stream = duplex
     return duplex
   }
 
   /** The same as streams of the platform. */
   toWeb(): WebStreams {
     const receiver = this.#openReceiver()
-    const streams = openWebStreams(this, receiver.iterate(false))
+    const { streams, written } = openWebStreams(this, receiver.iterate(false))
     receiver.take()
+    this.#stream = written
     return streams
   }
 
@@ -334,8 +339,13 @@ export abstract class ConatSocketBase
   #close(by: (client: number, socket: number) => void = commands.socketClose): void {
     if (this.state === 'closed') return
     this.prepareClose()
-    by(this.client, this.engineHandle)
+    if (!this.#isCutOffTold) by(this.client, this.engineHandle)
     this.lifecycle.beginClose()
+  }
+
+  /** Whether it ends in the middle of what a stream writes. @internal */
+  get isCutOff(): boolean {
+    return this.#isCutOff || this.#stream?.isBeingWritten === true
   }
 
   /**
@@ -345,6 +355,9 @@ export abstract class ConatSocketBase
   prepareClose(): void {
     this.#receiver?.inbox.beginEnd()
     this.#receiver?.inbox.shut()
+    if (!this.isCutOff || this.#isCutOffTold || this.state === 'closed') return
+    this.#isCutOffTold = true
+    commands.socketClose(this.client, this.engineHandle, CUT_OFF)
   }
 
   /** Waits until the other side has handled everything, tells it, and closes. Rejects if messages are left. */
@@ -360,6 +373,7 @@ export abstract class ConatSocketBase
 
   /** Writes and asks nothing more. @internal */
   beginEnd(): void {
+    this.#isCutOff = this.isCutOff
     this.ended = true
     this.#requests?.beginEnd()
   }
@@ -557,6 +571,9 @@ export abstract class ConatSocketBase
     else if (name === 'unpipe') throw pipeError()
   }
 }
+
+/** What the other side is told when this one is closed, or drains, before what is piped to it has come to its end. */
+const CUT_OFF = 'the other side was closed before its stream had come to its end'
 
 /** Shared by all sockets. */
 function handleListener(this: ConatSocketBase, name: string | symbol): void {

@@ -1,6 +1,7 @@
 // A socket as a stream of Node.js: what it reads is acknowledged as it is read, what it writes waits for room.
 import { Duplex, type DuplexOptions as NodeOptions } from 'node:stream'
 import type { Headers, SocketDuplexOptions } from '../../index'
+import type { WrittenStream } from '../async/web-streams'
 import { FabricError, invalidType } from '../values/errors'
 import { checkOptions, isBoolean, isCount, type ShapeOf } from '../values/option-checks'
 import { type Buffer, isUint8Array } from '../values/platform'
@@ -32,7 +33,7 @@ export function openDuplex(
   socket: DuplexSocket,
   options: SocketDuplexOptions | undefined,
   isOrderly: (reason: FabricError) => boolean,
-): Duplex {
+): Duplex & WrittenStream {
   checkOptions('toDuplex', options, DUPLEX_SHAPE)
   return new SocketDuplex(socket, options ?? {}, isOrderly)
 }
@@ -45,7 +46,7 @@ export function pipeError(): FabricError {
   return new FabricError(text, 'ERR_INVALID_ARG_TYPE')
 }
 
-class SocketDuplex extends Duplex {
+class SocketDuplex extends Duplex implements WrittenStream {
   readonly #socket: DuplexSocket
   readonly #hasHeaders: boolean
   readonly #isOrderly: (reason: FabricError) => boolean
@@ -74,6 +75,10 @@ class SocketDuplex extends Duplex {
     socket.pause()
     socket.on('data', (data, headers) => this.#receive(data, headers))
     socket.on('closed', reason => this.#handleClosed(reason))
+  }
+
+  get isBeingWritten(): boolean {
+    return this.#isWriting && !this.writableEnded && !this.destroyed
   }
 
   override _read(): void {
@@ -125,7 +130,11 @@ class SocketDuplex extends Duplex {
   }
 
   #handleClosed(reason: FabricError | undefined): void {
-    if (reason !== undefined && !this.#isOrderly(reason)) this.destroy(reason)
+    // Who leaves lets go of what it is in the middle of: that is no end of a stream, which its own end is.
+    if (reason?.draining && !this.writableEnded) this.destroy(reason)
+    else if (reason !== undefined && !this.#isOrderly(reason)) this.destroy(reason)
+    // Closed here, and not by the stream: as a file that is closed while it is read, which is no end either.
+    else if (reason?.code !== 'ERR_SOCKET_CLOSED_BY_PEER' && !this.writableEnded) this.destroy()
     else this.push(null)
   }
 

@@ -3,7 +3,7 @@
 import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
-import type { Failure } from '../values/failure'
+import { Failure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, noteSettled } from '../values/throw-async'
 import { type Arrived, Decoded, type Item } from './arrived'
@@ -156,15 +156,18 @@ export class Inbox {
     return iterator
   }
 
-  /** Ends the inbox: what is held for listeners that never came is dropped. Loops end, or throw `failure`. */
+  /**
+   * Ends the inbox: what is held for listeners that never came is dropped. Loops end, or throw `failure`; one that comes
+   * later, or was paused, throws that there was more.
+   */
   end(failure?: Failure): void {
     this.#ended = true
-    this.#failure = failure
+    this.#failure = failure ?? unreadFailure(this.#held.length)
     this.#held = NONE
     for (const iterator of this.#iterators) {
       // Paused: nothing more may be delivered, and the other side learns that it was not handled.
-      if (this.#isPaused) iterator.drop()
-      iterator.end(failure)
+      const dropped = this.#isPaused ? iterator.drop() : 0
+      iterator.end(failure ?? unreadFailure(dropped))
     }
     this.#iterators = NONE
     this.#wakeIterators()
@@ -277,6 +280,13 @@ export class Inbox {
   }
 }
 
+/** Why loops do not end quietly if the other side has closed before so much was read. It knows that it was not. */
+function unreadFailure(missing: number): Failure | undefined {
+  if (missing === 0) return undefined
+  const text = `closed by the peer, before ${missing} messages that had arrived were read`
+  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { missing })
+}
+
 /** An iterator over the messages of a socket. */
 export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   /** Messages returned since the last call; several if calls do not wait for each other. */
@@ -349,9 +359,9 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
     this.#handOut(cell)
   }
 
-  /** Drops what has not been requested. */
-  drop(): void {
-    this.#takeAll()
+  /** Drops what has not been requested. Returns how many messages. */
+  drop(): number {
+    return this.#takeAll().length
   }
 
   end(failure: Failure | undefined): void {

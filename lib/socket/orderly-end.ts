@@ -17,6 +17,8 @@ export interface OrderlyEndOwner {
   readonly engineHandle: number
   /** Whether the other side has handled everything, and no request is open. */
   readonly isFinished: boolean
+  /** Whether it ends in the middle of what a stream writes, which the close says. */
+  readonly isCutOff: boolean
   /** Returns its name in error texts. */
   describe(): string
   /** Writes and asks nothing more. */
@@ -78,7 +80,7 @@ export class OrderlyEnd {
       this.#limit(options ?? {})
       this.#owner.beginEnd()
       if (!this.#owner.isFinished) cause = await this.#waiting.wait(this.#owner.describe())
-      if (cause === undefined) await this.#tell()
+      if (cause === undefined && !this.#owner.isCutOff) await this.#tell()
       for (const limit of this.#limits) limit.stop()
       this.#limits.clear()
       this.#owner.close()
