@@ -24,6 +24,12 @@ describe('the broker', () => {
     expect((await sub.stop()).exit).toBe(0)
   })
 
+  test('a gateway that has never reached its upstream ends in order, too', async () => {
+    const own = start('broker', '-p', '0', '--upstream', 'nats://127.0.0.1:1')
+    await own.until(/upstream: away/)
+    expect(await own.stop()).toMatchObject({ exit: 0, stderr: expect.stringContaining('draining') })
+  })
+
   test('a port that is taken is 1, with who to ask', async () => {
     const { port } = new URL(env.SELVEDGE_SERVER!)
     const { exit, stderr } = await run(['broker', '-p', String(port)])
@@ -101,6 +107,11 @@ describe('the config file of a broker', () => {
     ['no JSON', '{\n  "port" 1}', /broker\.jsonc:2:\d+: not JSON: ColonExpected/],
     ['no object', '[]', /1:1: the file must be an object/],
     ['an unknown key', '{\n "prot": 1 }', /2:2: unknown key 'prot'; did you mean 'port'\?/],
+    [
+      'a text for a time',
+      '{"drain":{"deadline":"5s"}}',
+      /1:22: drain.deadline must be a number of milliseconds/,
+    ],
     [
       'an unknown key inside',
       '{ "ssl": { "certfile": "x" } }',

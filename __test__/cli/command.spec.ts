@@ -5,6 +5,7 @@ import net, { type AddressInfo } from 'node:net'
 import { connect } from 'selvedge'
 import { runCommand } from '../support/command'
 import { commandSuite, jsonLines } from '../support/command-suite'
+import { freePorts } from '../support/nats'
 
 jest.setTimeout(60_000)
 
@@ -174,6 +175,56 @@ describe('sockets', () => {
       stderr: expect.stringMatching(/ERR_INVALID_ARG_TYPE[\s\S]*--lines/),
     })
     await client.close()
+  })
+
+  test.each([
+    ['listen', 'socket'],
+    ['socket', 'listen'],
+  ])('%s with an empty stdin receives until the other side ends', async (receives, sends) => {
+    for (const form of ['--bytes', '--lines']) {
+      const subject = `${receives}-${form.slice(2)}`
+      const text = `${'x'.repeat(999)}\n`.repeat(2000)
+      const first = start('listen', subject, form)
+      if (receives === 'listen') first.child.stdin.end()
+      await first.until(/listening on/)
+      const second = start('socket', subject, form)
+      const [receiver, sender] = receives === 'listen' ? [first, second] : [second, first]
+      receiver.child.stdin.end()
+      sender.child.stdin.end(text)
+      const [received, sent] = await Promise.all([receiver.ended, sender.ended])
+      expect([received.exit, sent.exit, sends]).toEqual([0, 0, sends])
+      expect(received.stdout.length).toBe(text.length)
+    }
+  })
+
+  test('goes on over the restart of its broker', async () => {
+    const [port] = await freePorts(1)
+    const at = ['--server', `http://127.0.0.1:${port}`]
+    let broker = start('broker', '-p', String(port))
+    await broker.until(/listening on/)
+    const server = start('listen', 'kept', '--echo', ...at)
+    await server.until(/listening on/)
+    const client = start('socket', 'kept', '--lines', ...at)
+    client.child.stdin.write('one\n')
+    await client.until(/one/)
+    await broker.stop('SIGKILL')
+    await client.until(/disconnected/)
+    client.child.stdin.write('two\n')
+    broker = start('broker', '-p', String(port))
+    await client.until(/two/)
+    client.child.stdin.end()
+    expect(await client.ended).toMatchObject({ exit: 0, stdout: 'one\ntwo\n' })
+    expect((await server.stop()).exit).toBe(0)
+    await broker.stop()
+  })
+
+  test.each([
+    ['pub', 'nobody', '1', '--wait'],
+    ['socket', 'nobody', '--wait'],
+  ])('%s that waits for somebody ends at a signal', async (...args) => {
+    const command = start(...args, '-v')
+    await command.until(/waiting until/)
+    expect((await command.stop()).exit).toBe(0)
   })
 
   test('nobody there is 5; a peer that is killed is 7', async () => {

@@ -58,15 +58,16 @@ async function run(options: BrokerArguments): Promise<void> {
     users === undefined ? settings : { ...settings, getUser: users.getUser, isAllowed: users.isAllowed },
   )
   sayUpstream(server, terminal)
-  try {
-    await server.waitUntilReady()
-  } catch (error) {
+  const ready = server.waitUntilReady().catch(error => {
     throw cannotListen(error, settings)
-  }
-  reloadAtHangup(server, { options, settings, users, usersPath }, terminal)
-  await sayReady(server, settings, terminal, options)
-  await tellServiceManager('ready')
-  await Promise.race([stop, closedByItself(server)])
+  })
+  // A gateway is not ready before its upstream is, which may be never.
+  if (await Promise.race([ready.then(() => true), stop.then(() => false)])) {
+    reloadAtHangup(server, { options, settings, users, usersPath }, terminal)
+    await sayReady(server, settings, terminal, options)
+    await tellServiceManager('ready')
+    await Promise.race([stop, closedByItself(server)])
+  } else ready.catch(() => {})
   await tellServiceManager('stopping')
   const { connections = 0 } = server.totals ?? {}
   if (options.json === true) await terminal.json({ event: 'draining', connections, deadline: drainDeadline })

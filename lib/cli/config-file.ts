@@ -81,12 +81,21 @@ export function readConfig(path: string): Config {
   const settings: Record<string, unknown> = {}
   const config: Config = { settings, drain: {} }
   for (const [key, value] of file.entries([], KEYS)) {
-    if (key === 'drain') config.drain = section(file, key)
+    if (key === 'drain') config.drain = drainOf(file)
     else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, [key]))
     else if (isSection(key, value)) settings[key] = section(file, key)
     else if (key !== '$schema') settings[key] = withVariables(file, [key], value)
   }
   return config
+}
+
+function drainOf(file: JsoncFile): DrainOptions {
+  const drain = section(file, 'drain')
+  for (const [name, value] of Object.entries(drain)) {
+    if (typeof value === 'number' && value >= 0 && (name === 'spread' || value > 0)) continue
+    throw file.error(['drain', name], `drain.${name} must be a number of milliseconds`)
+  }
+  return drain
 }
 
 /** `true`, an address and a list of these stand for a section. */

@@ -8,8 +8,10 @@ import { type Form, lines, parsePayload, shown } from './payload'
 
 export type AnySocket = ConatSocketClient | ServerSocket
 
+type Input = Readable & { readonly isTTY?: boolean }
+
 export interface Joint {
-  input: Readable
+  input: Input
   output: Writable
   /** A message for each line; else messages are parts of a stream of bytes. */
   lines: boolean
@@ -40,7 +42,7 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
     failure ??= error
   })
   // The peer may end while our input is still open: a terminal's always is. How it ended the socket says.
-  const sending = pipeline(joint.input, stream).catch(() => {})
+  const sending = send(joint.input, stream).catch(() => {})
   const receiving = receive(stream, joint.output).catch(() => {})
   await Promise.race([receiving, Promise.all([sending, receiving])])
   await closed.catch(error => {
@@ -52,6 +54,17 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
 
 const LINES = '--lines, for a peer that writes values and no bytes'
 
+/** Input that is empty from the start, as that of a service is, ends nothing: then only the peer does. */
+async function send(input: Input, stream: Writable): Promise<void> {
+  if (input.isTTY !== true && !(await hasAny(input))) return
+  await pipeline(input, stream)
+}
+
+async function hasAny(input: Readable): Promise<boolean> {
+  if (input.readableLength === 0 && !input.readableEnded) await once(input, 'readable')
+  return input.readableLength > 0
+}
+
 async function receive(stream: Readable, output: Writable): Promise<void> {
   for await (const part of stream) {
     if (!output.write(part)) await once(output, 'drain')
@@ -59,11 +72,14 @@ async function receive(stream: Readable, output: Writable): Promise<void> {
 }
 
 async function sendLines(socket: AnySocket, joint: Joint): Promise<void> {
+  // As above.
+  let isEmpty = joint.input.isTTY !== true
   for await (const line of lines(joint.input as AsyncIterable<Buffer>)) {
+    isEmpty = false
     if (socket.state === 'closed') return
     if (!socket.write(parsePayload(line, joint.form ?? 'text'))) await socket.waitUntilWritable()
   }
-  await socket.end()
+  if (!isEmpty) await socket.end()
 }
 
 /** Resolves when the socket has ended in order. */

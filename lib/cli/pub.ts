@@ -5,9 +5,9 @@ import type { Command } from 'commander'
 import type { Client } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, EXIT } from './failure'
+import { CommandError, codeOf, EXIT } from './failure'
 import { type Form, lines, parsePayload, payloadOf, stdin } from './payload'
-import { stopSignal } from './stopping'
+import { Stopped, stopSignal } from './stopping'
 import { count, duration } from './values'
 
 interface Options extends CommonOptions {
@@ -43,13 +43,15 @@ export function pub(program: Command): void {
 
 async function run(subject: string, data: string | undefined, options: Options): Promise<void> {
   await withClient(options, async (client, terminal) => {
+    if (options.wait === true) terminal.detail(`waiting until somebody is subscribed to ${subject}`)
     let messages = 0
     let bytes = 0
     let fewest = Number.POSITIVE_INFINITY
     for await (const payload of payloads(data, options)) {
       if (stopSignal().aborted) break
       if (messages > 0 && options.sleep !== undefined) await sleep(options.sleep)
-      const sent = await publishOne(client, subject, payload, options)
+      const sent = await publishOne(client, subject, payload, options).catch(ended)
+      if (sent === undefined) break
       messages += 1
       bytes += sent.bytes
       fewest = Math.min(fewest, sent.count)
@@ -58,6 +60,7 @@ async function run(subject: string, data: string | undefined, options: Options):
       }
       if (options.require === true && sent.count === 0) throw nobody(subject)
     }
+    if (messages === 0 && stopSignal().aborted) throw new Stopped()
     if (messages === 1) {
       terminal.say(`published ${bytes} bytes to ${subject}, ${subscribers(fewest)}`)
     } else {
@@ -80,8 +83,14 @@ function publishOne(client: Client, subject: string, payload: unknown, options: 
   return client.publish(subject, payload, {
     timeout,
     ...(headers === undefined ? {} : { headers }),
-    ...(waitForInterest === true ? { waitForInterest } : {}),
+    // A wait for somebody ends with the command; what is on its way is confirmed.
+    ...(waitForInterest === true ? { waitForInterest, signal: stopSignal() } : {}),
   })
+}
+
+/** Nothing where the command was stopped. */
+function ended(error: unknown): undefined {
+  if (codeOf(error) !== 'ABORT_ERR') throw error
 }
 
 function nobody(subject: string): CommandError {

@@ -6,7 +6,7 @@ import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
 import { join } from './joining'
 import { type Form, lines, parsePayload, shown, stdin } from './payload'
-import { onStop } from './stopping'
+import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { duration } from './values'
 
@@ -22,7 +22,9 @@ interface Options extends CommonOptions {
 export function socket(program: Command): void {
   const command = connecting(program.command('socket'))
     .summary('connect a socket to stdin and stdout')
-    .description('Connects to a socket server. The end of stdin ends the socket in order; so does the peer.')
+    .description(
+      'Connects to a socket server. The end of stdin ends the socket in order, in both directions; so does the peer. A stdin that is empty only listens.',
+    )
     .argument('<subject>')
     .addOption(formOption())
     .option('--lines', 'a message for each line (the default on a terminal)')
@@ -44,13 +46,12 @@ async function run(subject: string, options: Options): Promise<void> {
     if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
       throw nobody(subject)
     }
-    const end = client.socket.connect(subject, {
-      // Another server would not know the first half of the stream.
-      reconnection: false,
-      resumeTimeout: options.resume,
-    })
+    if (options.wait === true) terminal.detail(`waiting until somebody listens on ${subject}`)
+    const end = client.socket.connect(subject, { resumeTimeout: options.resume })
     onStop(() => void end.end().catch(() => {}))
-    await end.waitUntilReady(options.wait === true ? 2 ** 31 - 1 : options.timeout)
+    await end.waitUntilReady(options.wait === true ? 2 ** 31 - 1 : options.timeout).catch(error => {
+      throw stopSignal().aborted ? new Stopped() : error
+    })
     if (options.json === true) await terminal.json({ event: 'connected', subject })
     else terminal.detail(`connected to ${subject}`)
     if (options.request === true) return askEachLine(end, terminal, options)
