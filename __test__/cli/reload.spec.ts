@@ -66,6 +66,31 @@ test('users: all of the new file or, if it has a mistake, all of the old one', a
   expect((await running!.stop()).exit).toBe(0)
 })
 
+test('who may listen no longer ends with 4, and who may not subscribe is told', async () => {
+  const made = JSON.parse((await runCommand(['token', '--json'])).stdout) as { token: string; hash: string }
+  const all = { token: made.hash, listen: ['chat'], sub: ['news'], reply: ['ask'] }
+  write('users.jsonc', { users: { ann: all } })
+  const { url, hangUp } = await start('--users', at('users.jsonc'))
+  const env = { SELVEDGE_SERVER: url, SELVEDGE_TOKEN: made.token }
+  const commands = [
+    ['listen', 'chat', '--echo'],
+    ['sub', 'news'],
+    ['reply', 'ask', '--echo'],
+  ].map(args => new Command(args, env))
+  const [listen, sub, reply] = commands as [Command, Command, Command]
+  try {
+    await Promise.all(commands.map(command => command.until(/(listening|answering) on/)))
+    write('users.jsonc', { users: { ann: { token: made.hash } } })
+    await hangUp(/read again: users/)
+    expect(await listen.ended).toMatchObject({ exit: 4, stderr: expect.stringMatching(/chat.*\(403\)/) })
+    await sub.until(/permission.*news|news.*permission/i)
+    await reply.until(/permission.*ask|ask.*permission/i)
+    for (const command of [sub, reply]) expect((await command.stop()).exit).toBe(0)
+  } finally {
+    await Promise.all(commands.map(command => command.stop('SIGKILL')))
+  }
+})
+
 test('a renewed certificate is shown to whoever comes next, and one that cannot be used to nobody', async () => {
   const [old, renewed] = [material('server'), material('renewed')]
   write('cert.pem', old.cert)

@@ -135,6 +135,13 @@ function noConnection(reason: Error, address: string): CommandError {
   return error
 }
 
+/** Says that a subscription has been taken back: it hears nothing until it is permitted again. */
+export function tellRevocations(client: Client, terminal: Terminal): void {
+  client.on('permission', ({ type, message }) => {
+    if (type === 'sub') terminal.say(message)
+  })
+}
+
 /** Says once that the broker is gone, not at each attempt. */
 function tellLosses(client: Client, terminal: Terminal, json: boolean): void {
   let lost = false

@@ -4,7 +4,7 @@ import type { ConatSocketServer, ServerSocket } from '../index'
 import { kill, start } from './child'
 import { connecting, examples, formOption, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { textOf, UsageError } from './failure'
+import { CommandError, textOf, UsageError } from './failure'
 import { join } from './joining'
 import type { Form } from './payload'
 import { stopped } from './stopping'
@@ -56,10 +56,22 @@ async function run(subject: string, options: Options): Promise<void> {
     terminal.say(`listening on ${subject}`)
     const everybody = options.echo === true || options.exec !== undefined
     try {
-      await (everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options))
+      await Promise.race([
+        everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options),
+        closedByOthers(server),
+      ])
     } finally {
       await server.end().catch(error => terminal.say(textOf(error)))
     }
+  })
+}
+
+/** Rejects when the server is closed by something else than the command, such as a permission that has been taken back. */
+function closedByOthers(server: ConatSocketServer): Promise<never> {
+  return new Promise((_, reject) => {
+    server.once('closed', reason => {
+      if (reason !== undefined) reject(new CommandError(reason))
+    })
   })
 }
 

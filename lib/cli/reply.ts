@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Message } from '../index'
 import { answerOf } from './child'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
-import type { CommonOptions } from './connection'
+import { type CommonOptions, tellRevocations } from './connection'
 import { textOf, UsageError } from './failure'
 import { type Form, parsePayload } from './payload'
 import { onStop, stopSignal } from './stopping'
@@ -58,6 +58,7 @@ async function run(subject: string, data: string | undefined, options: Options):
     const subscription = await client.subscribe(subject, queue === undefined ? {} : { queue })
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`answering on ${subject}`)
+    tellRevocations(client, terminal)
     // Whatever becomes of it, the loop below ends.
     onStop(() => void subscription.drain().catch(() => {}))
     const running = new Set<Promise<void>>()

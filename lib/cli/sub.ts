@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Client, Message } from '../index'
 import { connecting, examples, formOption, withClient } from './command'
-import type { CommonOptions } from './connection'
+import { type CommonOptions, tellRevocations } from './connection'
 import { type Look, printMessage } from './messages'
 import { onStop } from './stopping'
 import { count, duration } from './values'
@@ -44,6 +44,7 @@ async function run(patterns: string[], options: Options): Promise<void> {
     )
     if (options.json === true) await terminal.json({ event: 'listening', patterns })
     terminal.say(`listening on ${patterns.join(' ')}`)
+    tellRevocations(client, terminal)
     await printUntilDone(subscriptions, options, message => printMessage(terminal, message, options))
   })
 }
