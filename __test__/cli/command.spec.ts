@@ -27,6 +27,7 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['pub', 'a', '1', '-H', 'none'], /NAME:VALUE/],
     [['pub', 'a', '1', '-H', 'CN-Reply:x'], /reserved/],
     [['req', 'a', '1', '-t', 'soon'], /such as 500, 5s or 2m/],
+    [['req', 'a', '1', '-t', '999999999999'], /at most 24 days/],
     [['reply', 'a'], /give DATA, --echo or --exec/],
     [['reply', 'a', 'x', '--echo'], /one of them/],
     [['forward', 'a', 'host:port'], /PORT, HOST:PORT or a path/],
@@ -72,6 +73,15 @@ describe('messages', () => {
     const { stderr } = await run(['pub', 'n', '--lines'], '1\ntwo\n\u00e4')
     expect(stderr).toMatch('published 3 messages')
     expect((await sub.ended).stdout).toBe('1\ntwo\n\u00e4\n')
+  })
+
+  test('come whole from lines that come in parts, whatever ends them', async () => {
+    const [long, count] = ['x'.repeat(3_000_000), 4]
+    const sub = start('sub', 'parts', '--json', '--idle', '10s', '--count', String(count))
+    await sub.until(/listening/)
+    await run(['pub', 'parts', '--lines'], `${long}\n\nwindows\r\nlast`)
+    const [, ...messages] = jsonLines((await sub.ended).stdout)
+    expect(messages.map(({ data }) => data)).toEqual([long, '', 'windows', 'last'])
   })
 
   test('that nobody receives are a failure only if that is asked for', async () => {

@@ -83,17 +83,24 @@ export async function readAll(limit: number): Promise<Buffer> {
 /** The lines of a stream; the last one need not end. */
 export async function* lines(input: AsyncIterable<Buffer | string>): AsyncIterableIterator<string> {
   const decoder = new TextDecoder()
-  let rest = ''
+  /** Of a line whose end has not come. */
+  let parts: string[] = []
+  let length = 0
   for await (const part of input) {
-    rest += typeof part === 'string' ? part : decoder.decode(part, { stream: true })
+    const text = typeof part === 'string' ? part : decoder.decode(part, { stream: true })
     let from = 0
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', from)) {
-      yield rest.slice(from, end).replace(/\r$/, '')
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+      yield [...parts, text.slice(from, end)].join('').replace(/\r$/, '')
+      parts = []
+      length = 0
       from = end + 1
     }
-    rest = rest.slice(from)
+    if (from === text.length) continue
+    parts.push(text.slice(from))
+    length += text.length - from
+    if (length > MAX_INPUT_BYTES) throw new UsageError(`a line has more than ${MAX_INPUT_BYTES} characters`)
   }
-  rest += decoder.decode()
+  const rest = [...parts, decoder.decode()].join('')
   if (rest !== '') yield rest
 }
 

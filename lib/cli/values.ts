@@ -3,11 +3,16 @@ import { InvalidArgumentError } from 'commander'
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
+/** The longest delay of a timer, in ms: 24.8 days. */
+const MAX_TIME = 0x7fffffff
+
 /** `500`, `500ms`, `5s`, `2m` in ms. */
 export function duration(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
   if (number === undefined) throw new InvalidArgumentError('It must be a time, such as 500, 5s or 2m.')
-  return Math.round(Number(number) * UNITS[unit ?? '']!)
+  const time = Math.round(Number(number) * UNITS[unit ?? '']!)
+  if (time > MAX_TIME) throw new InvalidArgumentError('It must be at most 24 days.')
+  return time
 }
 
 export function count(text: string): number {
