@@ -13,6 +13,8 @@ const needed = [
   'native.js',
   'dashboards/selvedge.json',
   'alerts/selvedge.yml',
+  'schema/broker.schema.json',
+  'schema/users.schema.json',
   ...readdirSync(new URL('../monitor', import.meta.url)).map(name => `monitor/${name}`),
   ...subpaths.flatMap(({ contract, entry, module, declarations, page }) =>
     [contract, entry, module, declarations, page].filter(Boolean),
