@@ -97,15 +97,13 @@ export const nodePrograms: Readonly<Record<string, Program>> = {
   },
 
   'ended before the handshake is over': served(async (way, server, log) => {
-    const refused = new Promise<string>(resolve => {
-      server.once('tlsClientError', error => resolve(errorOf(error)))
-    })
+    server.on('tlsClientError', nothing)
     server.on('secureConnection', socket => socket.on('error', nothing).resume())
     const socket = watch(connect(way, server, TRUSTED), log)
     socket.on('error', error => log.push(errorOf(error)))
     socket.resume().end()
     await closed(socket)
-    return { log, refused: await refused }
+    return { log }
   }),
 
   'destroyed in each moment': served(async (way, server, log) => {
