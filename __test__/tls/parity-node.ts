@@ -103,7 +103,8 @@ export const nodePrograms: Readonly<Record<string, Program>> = {
     socket.on('error', error => log.push(errorOf(error)))
     socket.resume().end()
     await closed(socket)
-    return { log }
+    // When the end has left is a race with the handshake.
+    return { log: undefined, lines: [...log].sort() }
   }),
 
   'destroyed in each moment': served(async (way, server, log) => {
