@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { STALL_MS } from '../support/stall'
 
 interface Health {
   broken: string[]
@@ -90,7 +91,7 @@ export class Arena {
   }
 
   /** After each row: everybody is alive and undisturbed (in MB, ms), and what it cost is noted. */
-  async look(row: string, maxGrowth = 100, maxWait = 1000): Promise<void> {
+  async look(row: string, maxGrowth = 100, maxWait = STALL_MS): Promise<void> {
     const { worst, answered, disturbed } = await this.neighbour.ask('latency')
     const health = await this.health()
     this.#rows.push({ row, worst, answered, rss: (health[0]!.rss - this.rssAtStart) / 2 ** 20 })

@@ -7,11 +7,11 @@ import { type Client, type ConatServer, init } from 'selvedge'
 import { over, type Socket } from 'selvedge/net'
 
 const MIB = 1024 * 1024
-const TOTAL = Number(process.env.SELVEDGE_NET_WRITE_MIB ?? 32) * MIB
+const TOTAL = Number(process.env.SELVEDGE_NET_WRITE_MIB ?? 128) * MIB
 /** A window is copied for the engine, which has it until it is acknowledged; some pieces are on their way there. */
-const MOST_KEPT = 8 * MIB
+const MOST_KEPT = 16 * MIB
 /** Of the process: Node.js has garbage, too. Small writes are joined, which makes more. */
-const MOST_GROWN = 32 * MIB
+const MOST_GROWN = 64 * MIB
 
 let broker: ConatServer
 let client: Client

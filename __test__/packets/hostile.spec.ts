@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import { dice } from '../support/dice'
+import { STALL_MS } from '../support/stall'
 import { Child } from './child'
 import { CALL, ERROR, frame, framesOf, HELLO, hello, POST, packed, RESULT, text, varuint } from './raw-peer'
 
@@ -200,8 +201,14 @@ async function arrival(): Promise<number> {
 }
 
 test('2000 that say nothing, or a HELLO byte by byte, keep nobody out, and go when the time for it is over', async () => {
-  const all = Array.from({ length: 2000 }, () => new Attacker())
-  await Promise.all(all.map(one => once(one.socket, 'connect')))
+  const all: Attacker[] = []
+  while (all.length < 2000) {
+    const some = Array.from({ length: 200 }, () => new Attacker())
+    await Promise.all(some.map(one => once(one.socket, 'connect')))
+    // Not more at once than the kernel's queue takes: whom it forgets hears of no end. Behind an arrival, all are accepted.
+    await arrival()
+    all.push(...some)
+  }
   const words = hello(THEIRS)
   let at = 0
   const drip = setInterval(() => {
@@ -209,7 +216,7 @@ test('2000 that say nothing, or a HELLO byte by byte, keep nobody out, and go wh
     at += 1
   }, 500)
   try {
-    for (let n = 0; n < 20; n++) expect(await arrival()).toBeLessThan(1000)
+    for (let n = 0; n < 20; n++) expect(await arrival()).toBeLessThan(STALL_MS)
     await Promise.all(all.map(one => one.closed))
     expect(at).toBeLessThan(words.length)
   } finally {
@@ -227,7 +234,7 @@ test('half of the head of a request from 1000, where WebSockets are expected, ke
     const socket = new WebSocket(`ws://127.0.0.1:${ports.web}`)
     socket.on('error', () => undefined)
     await once(socket, 'message')
-    expect(Date.now() - since).toBeLessThan(1000)
+    expect(Date.now() - since).toBeLessThan(STALL_MS)
     socket.terminate()
   }
   for (const one of all) one.destroy()
@@ -245,7 +252,7 @@ test('floods of connections that come and go, with a HELLO or without, keep nobo
   }
   const floods = Array.from({ length: 50 }, (_, n) => flood(n))
   try {
-    for (let n = 0; n < 30; n++) expect(await arrival()).toBeLessThan(1000)
+    for (let n = 0; n < 30; n++) expect(await arrival()).toBeLessThan(STALL_MS)
   } finally {
     isOver = true
     await Promise.all(floods)

@@ -41,6 +41,7 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
   Object.defineProperty(server, 'stats', { get: () => ({ ...stats }) })
   const all = server as ForwardingServer
   all.drain = options => drained(server, open, options)
-  server.listen('path' in place ? { ...place } : { host: '127.0.0.1', ...place })
+  // As many as Linux takes by default: where the queue is full, whoever comes is not told, and tries again after a second.
+  server.listen({ backlog: 4096, ...('path' in place ? place : { host: '127.0.0.1', ...place }) })
   return all
 }

@@ -4,10 +4,15 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::stream::IncomingConnection;
 use crate::link::ListenAddress;
+
+/// Connections that wait to be accepted, at most. Linux has 4096 for it by default, and takes less of what is more.
+/// Where it is full, the kernel drops what comes, and whoever comes tries again after 1, 3 and 7 seconds: in a
+/// crowd that is the longest wait.
+const BACKLOG: u32 = 4096;
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -46,7 +51,7 @@ impl StreamListener {
     pub async fn bind(place: &ListenAt) -> io::Result<Self> {
         match place {
             ListenAt::Net(host, port) => {
-                let listener = TcpListener::bind((host.as_str(), *port)).await?;
+                let listener = bind_tcp(host, *port).await?;
                 Ok(Self { at: ListenAddress::Net(listener.local_addr()?), kind: Kind::Net(listener) })
             }
             #[cfg(unix)]
@@ -69,6 +74,25 @@ impl StreamListener {
     }
 }
 
+/// Like `TcpListener::bind`, which has a backlog of 1024.
+async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the host has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let bound = socket.and_then(|socket| {
+            #[cfg(not(windows))]
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        });
+        match bound {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
 #[cfg(unix)]
 mod unix {
     use std::fs::{self, Permissions};
@@ -78,6 +102,7 @@ mod unix {
 
     use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
+    use super::BACKLOG;
     use crate::transport::stream::IncomingConnection;
 
     /// A socket in the file system, removed when this is dropped.
@@ -132,7 +157,4 @@ mod unix {
                 .await
                 .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
-
-    /// Connections that wait to be accepted.
-    const BACKLOG: u32 = 1024;
 }
