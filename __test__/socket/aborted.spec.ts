@@ -185,9 +185,7 @@ describeFabrics('an upload that is given up in the middle', fabric => {
       new ReadableStream({ pull: sink => sink.enqueue(CHUNK) }).pipeTo(socket.toWeb().writable),
   }
 
-  // On Conat's wire what a client says last over a full link is lost now and then, and no broker tells of its end.
-  const isTold = (how: string): boolean => fabric.kind !== 'conat wire' || !how.endsWith('of its client')
-  for (const [how, stop] of Object.entries(STOPS).filter(([how]) => isTold(how))) {
+  for (const [how, stop] of Object.entries(STOPS)) {
     for (const [pipe, write] of Object.entries(PIPES)) {
       test.each(Object.entries(READERS))(
         `${how} while ${pipe} writes is an error of %s`,

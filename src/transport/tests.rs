@@ -42,8 +42,58 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
     assert_eq!(heard(&mut broker, 1).await, [ClientOp::InfoReceived]);
 
     let (mut client, mut broker) = carry_chunks(client, broker).await;
-    poll_fn(|cx| broker.poll_close(cx)).await.expect("open");
+    let closing = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
     assert!(matches!(ended(&mut client).await, LinkError::Closed));
+    drop(client);
+    closing.await.expect("no panic").expect("orderly");
+}
+
+/// Has one end hear all of `last`, which the other one says in parting, over what it has not read.
+async fn part<Out: Send + 'static, In: Send + 'static>(
+    (mut parting, last): (BoxedLink<Out, In>, Vec<Out>),
+    (mut staying, unread): (BoxedLink<In, Out>, In),
+) {
+    staying.feed(unread).expect("open");
+    flushed(&mut staying).await;
+    let (tell, parted) = tokio::sync::oneshot::channel();
+    let count = last.len();
+    let closing = tokio::spawn(async move {
+        for op in last {
+            parting.feed(op).expect("open");
+        }
+        flushed(&mut parting).await;
+        tell.send(()).expect("waited for");
+        poll_fn(|cx| parting.poll_close(cx)).await
+    });
+    parted.await.expect("flushed");
+    assert_eq!(heard(&mut staying, count).await.len(), count);
+    assert!(matches!(ended(&mut staying).await, LinkError::Closed));
+    drop(staying);
+    closing.await.expect("no panic").expect("orderly");
+}
+
+#[tokio::test]
+async fn what_is_said_in_parting_arrives_although_who_parts_has_not_read_all() {
+    for (scheme, wire) in
+        [("http", Protocol::Conat), ("http", Protocol::Selvedge), ("ws", Protocol::Selvedge)]
+    {
+        for is_client in [true, false] {
+            let to = |address: &str| DialOptions {
+                address: format!("{scheme}://{address}"),
+                ..dialling(address, wire)
+            };
+            let (client, broker) = linked_by(AcceptOptions::default(), to).await;
+            let publication = publication(0, true, Bytes::from(vec![0; 10_000]));
+            let pattern = crate::subject::Pattern::parse("conat.*").expect("valid");
+            let publish = ClientOp::Publish { ack: None, publication: publication.clone() };
+            let delivery = ServerOp::Deliver { pattern, publication };
+            if is_client {
+                part((client, vec![publish; 8]), (broker, delivery)).await;
+            } else {
+                part((broker, vec![delivery; 8]), (client, publish)).await;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -209,7 +209,7 @@ impl<C: Codec> Link for ConatLink<C> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         // No Socket.IO disconnect packet: its own clients take that for an order never to come back.
-        Pin::new(&mut self.socket).poll_close(cx).map_err(failure)
+        self.socket.poll_leave(cx).map_err(failure)
     }
 }
 

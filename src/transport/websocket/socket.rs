@@ -51,6 +51,15 @@ impl Socket {
         let _ = Pin::new(&mut self.frames).poll_flush(cx);
     }
 
+    /// Says that it ends, then does as [`Self::poll_part`].
+    pub(in crate::transport) fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.state == State::Open {
+            ready!(Pin::new(&mut self.frames).poll_close(cx))?;
+            self.state = State::Parting;
+        }
+        self.poll_part(cx)
+    }
+
     /// Flushes the last frame, ends our direction, and drops what comes until the peer ends its own: closing
     /// over unread bytes resets the connection, and the frame may be lost with it.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
