@@ -47,6 +47,21 @@ export function formOption(): Option {
   )
 }
 
+/** Of the ends of sockets between stdin and stdout. */
+export function idleOption(): Option {
+  return new Option(
+    '--idle <time>',
+    'after the end of stdin, how long to wait for more of a peer that does not end; 0: not at all',
+  )
+    .argParser(duration)
+    .default(5000, '5s')
+}
+
+/** Whether such an end has a message for each line. */
+export function isLines({ lines, bytes }: { lines?: boolean; bytes?: boolean }): boolean {
+  return bytes !== true && (lines === true || process.stdin.isTTY === true)
+}
+
 /** Examples under the help; CI runs each of them. */
 export function examples(command: Command, ...texts: readonly string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${texts.map(text => `  $ ${text}`).join('\n')}`)

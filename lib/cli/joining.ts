@@ -1,68 +1,118 @@
 // A socket joined with two streams: stdin and stdout, or those of a program.
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { ConatSocketClient, FabricError, ServerSocket } from '../index'
-import { CommandError, EXIT } from './failure'
+import type { FabricError } from '../index'
+import { CommandError, codeOf, EXIT } from './failure'
+import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
 import { type Form, lines, parsePayload, shown } from './payload'
-
-export type AnySocket = ConatSocketClient | ServerSocket
-
-type Input = Readable & { readonly isTTY?: boolean }
 
 export interface Joint {
   input: Input
   output: Writable
-  /** A message for each line; else messages are parts of a stream of bytes. */
-  lines: boolean
   form?: Form
   /** A person reads the output. */
   person: boolean
+  /** How long to wait for more from an end that does not close, once the input has ended, in ms. */
+  idle: number
+  say(text: string): void
 }
 
-/** Resolves when both directions have ended in order; rejects with what is missing. */
-export async function join(socket: AnySocket, joint: Joint): Promise<void> {
-  const closed = closing(socket)
-  if (joint.lines) {
-    socket.on('data', (data: unknown) => {
-      const text = shown(data, {
-        ...(joint.form === undefined ? {} : { form: joint.form }),
-        person: joint.person,
-      })
-      if (joint.output.write(typeof text === 'string' ? `${text}\n` : text)) return
-      socket.pause()
-      joint.output.once('drain', () => socket.resume())
-    })
-    await Promise.race([closed, sendLines(socket, joint)])
-    return closed
+/** What is written to sockets, one after the other: what one of them has not taken, the next one gets. */
+export class Input {
+  readonly isTerminal: boolean
+  /** A message for each line; else messages are parts of a stream of bytes. */
+  readonly isLines: boolean
+  readonly #parts: AsyncIterator<Buffer | string>
+  #next: Promise<IteratorResult<Buffer | string>> | undefined
+
+  constructor(stream: Readable & { readonly isTTY?: boolean }, isLines: boolean) {
+    this.isTerminal = stream.isTTY === true
+    this.isLines = isLines
+    const parts = stream as AsyncIterable<Buffer>
+    this.#parts = isLines ? lines(parts) : parts[Symbol.asyncIterator]()
   }
-  const stream = socket.toDuplex({ objectMode: false })
+
+  /** Resolves with the next part, which stays the next one until it is taken. */
+  next(): Promise<IteratorResult<Buffer | string>> {
+    this.#next ??= this.#parts.next()
+    return this.#next
+  }
+
+  take(): void {
+    this.#next = undefined
+  }
+}
+
+/**
+ * Resolves when both directions have ended in order; rejects with what is missing. The end of the input ends one direction
+ * only: answers are read until the other end closes or has ended its input, too, or has been silent for `idle` ms.
+ */
+export async function join(socket: AnySocket, joint: Joint): Promise<void> {
+  const { input, output, idle } = joint
   let failure: unknown
-  stream.on('error', error => {
+  const closed = closing(socket).catch(error => {
     failure ??= error
   })
-  // The peer may end while our input is still open: a terminal's always is. How it ended the socket says.
-  const sending = send(joint.input, stream).catch(() => {})
-  const receiving = receive(stream, joint.output).catch(() => {})
-  await Promise.race([receiving, Promise.all([sending, receiving])])
-  await closed.catch(error => {
-    failure ??= error
+  const peerEnd = peerInputEnd(socket)
+  const stream = input.isLines ? undefined : socket.toDuplex({ objectMode: false })
+  stream?.on('error', error => {
+    // Everything else is what the socket says, too.
+    if (codeOf(error) === 'ERR_INVALID_ARG_TYPE') {
+      failure = new CommandError(error, { exit: EXIT.undelivered, hint: LINES })
+    }
   })
-  if (failure instanceof CommandError) throw failure
-  if (failure !== undefined) throw new CommandError(failure, { exit: EXIT.undelivered, hint: LINES })
+  const end = (): void => {
+    if (stream !== undefined) stream.end()
+    else void socket.end().catch(() => {})
+  }
+  const receiving = stream === undefined ? print(socket, joint) : receive(stream, output).catch(() => {})
+  const over = Promise.race([closed, peerEnd])
+  const sending = send(socket, joint)
+  // Input that has given nothing, as that of a service does, and that of a person end with the other end's.
+  void peerEnd.then(() => {
+    if (input.isTerminal || !sending.hasBegun) end()
+  })
+  const talking = sending.ended.then(
+    async () => {
+      if (!sending.hasBegun && !input.isTerminal) await over
+      else if (!input.isTerminal) {
+        await lastAnswers(socket, { over, idle, isStuck: () => output.writableNeedDrain })
+      }
+      end()
+    },
+    error => {
+      if (socket.state === 'closed') return
+      failure ??= error
+      socket.destroy(error)
+    },
+  )
+  await Promise.race([talking, closed])
+  await Promise.all([receiving, closed])
+  if (failure !== undefined) throw failure
 }
 
 const LINES = '--lines, for a peer that writes values and no bytes'
 
-/** Input that is empty from the start, as that of a service is, ends nothing: then only the peer does. */
-async function send(input: Input, stream: Writable): Promise<void> {
-  if (input.isTTY !== true && !(await hasAny(input))) return
-  await pipeline(input, stream)
+interface Sending {
+  /** Whether there was any input. */
+  hasBegun: boolean
+  ended: Promise<void>
 }
 
-async function hasAny(input: Readable): Promise<boolean> {
-  if (input.readableLength === 0 && !input.readableEnded) await once(input, 'readable')
-  return input.readableLength > 0
+function send(socket: AnySocket, { input, form = 'text' }: Joint): Sending {
+  const sending = { hasBegun: false, ended: Promise.resolve() }
+  const write = async (): Promise<void> => {
+    for (;;) {
+      const { value, done } = await input.next()
+      if (done === true || socket.state === 'closed') return
+      sending.hasBegun = true
+      input.take()
+      if (socket.write(input.isLines ? parsePayload(value, form) : value)) continue
+      await socket.waitUntilWritable()
+    }
+  }
+  sending.ended = write()
+  return sending
 }
 
 async function receive(stream: Readable, output: Writable): Promise<void> {
@@ -71,15 +121,18 @@ async function receive(stream: Readable, output: Writable): Promise<void> {
   }
 }
 
-async function sendLines(socket: AnySocket, joint: Joint): Promise<void> {
-  // As above.
-  let isEmpty = joint.input.isTTY !== true
-  for await (const line of lines(joint.input as AsyncIterable<Buffer>)) {
-    isEmpty = false
-    if (socket.state === 'closed') return
-    if (!socket.write(parsePayload(line, joint.form ?? 'text'))) await socket.waitUntilWritable()
-  }
-  if (!isEmpty) await socket.end()
+async function print(socket: AnySocket, { output, form, person, say }: Joint): Promise<void> {
+  let hasHint = !person
+  socket.on('data', (data: unknown) => {
+    if (!hasHint && data instanceof Uint8Array) {
+      hasHint = true
+      say('the other side sends bytes: --bytes shows them as they are')
+    }
+    const text = shown(data, { ...(form === undefined ? {} : { form }), person })
+    if (output.write(typeof text === 'string' ? `${text}\n` : text)) return
+    socket.pause()
+    output.once('drain', () => socket.resume())
+  })
 }
 
 /** Resolves when the socket has ended in order. */

@@ -1,11 +1,12 @@
 // selvedge listen: the serving end of sockets, on stdin and stdout or in a program for each.
 import type { Command } from 'commander'
 import type { ConatSocketServer, ServerSocket } from '../index'
-import { kill, start } from './child'
-import { connecting, examples, formOption, withClient } from './command'
+import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
+import { SocketPrograms } from './exec-socket'
 import { CommandError, textOf, UsageError } from './failure'
-import { join } from './joining'
+import { answersEnd } from './half-close'
+import { Input, join } from './joining'
 import type { Form } from './payload'
 import { stopped } from './stopping'
 import type { Terminal } from './terminal'
@@ -19,6 +20,7 @@ interface Options extends CommonOptions {
   exec?: string
   keep?: boolean
   resume: number
+  idle: number
 }
 
 export function listen(program: Command): void {
@@ -34,6 +36,7 @@ export function listen(program: Command): void {
     .option('--echo', 'send back whatever comes, to everybody')
     .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
     .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .addOption(idleOption())
     .option('--keep', 'wait for the next one when the first has ended')
     .action(run)
   examples(
@@ -76,16 +79,18 @@ function closedByOthers(server: ConatSocketServer): Promise<never> {
 }
 
 async function serveAll(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
+  const programs = new SocketPrograms(terminal, options.resume)
   server.on('connection', (socket: ServerSocket) => {
     // Where nobody reads stdout any more, the command ends by itself.
     void told(terminal, options, socket).catch(() => {})
     socket.on('closed', reason => {
       if (reason !== undefined) terminal.detail(`socket ${socket.id} closed: ${reason.message}`)
     })
-    if (options.exec !== undefined) runProgram(socket, server.subject, options.exec, terminal)
+    if (options.exec !== undefined) programs.run(socket, server.subject, options.exec)
     else echo(socket)
   })
   await stopped()
+  programs.close()
 }
 
 function echo(socket: ServerSocket): void {
@@ -97,19 +102,11 @@ function echo(socket: ServerSocket): void {
       () => {},
     )
   })
-  socket.on('request', message => message.respondSync(message.data))
-}
-
-function runProgram(socket: ServerSocket, subject: string, command: string, terminal: Terminal): void {
-  const child = start({ command, subject })
-  child.on('error', error => terminal.say(`the program could not be started: ${error.message}`))
-  child.stderr.pipe(process.stderr, { end: false })
-  child.stdin.on('error', () => {})
-  socket.on('closed', () => kill(child))
-  const stream = socket.toDuplex({ objectMode: false })
-  stream.on('error', () => kill(child))
-  stream.pipe(child.stdin)
-  child.stdout.pipe(stream)
+  socket.on('request', message => {
+    if (!answersEnd(message)) message.respondSync(message.data)
+    // All of it has been sent back.
+    else socket.end().catch(() => {})
+  })
 }
 
 /** Stdin and stdout can be joined to one at a time: who comes meanwhile is told, not left waiting. */
@@ -124,6 +121,7 @@ async function serveInTurn(server: ConatSocketServer, terminal: Terminal, option
     take(socket)
     take = undefined
   })
+  const input = new Input(process.stdin, isLines(options))
   const next = (): Promise<ServerSocket> => new Promise(resolve => (take = resolve))
   do {
     const socket = await Promise.race([next(), stopped()])
@@ -131,10 +129,11 @@ async function serveInTurn(server: ConatSocketServer, terminal: Terminal, option
     await told(terminal, options, socket)
     const { as: form } = options
     const joined = join(socket, {
-      input: process.stdin,
+      input,
       output: process.stdout,
-      lines: options.bytes !== true && (options.lines === true || process.stdin.isTTY === true),
       person: terminal.isPerson,
+      idle: options.idle,
+      say: text => terminal.say(text),
       ...(form === undefined ? {} : { form }),
     })
     await Promise.race([joined, stopped().then(() => socket.end())])

@@ -1,10 +1,10 @@
 // selvedge socket: one end of a socket between stdin and stdout, as netcat is of a TCP connection.
 import type { Command } from 'commander'
 import type { ConatSocketClient } from '../index'
-import { connecting, examples, formOption, withClient } from './command'
+import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
-import { join } from './joining'
+import { Input, join } from './joining'
 import { type Form, lines, parsePayload, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
@@ -17,13 +17,14 @@ interface Options extends CommonOptions {
   request?: boolean
   wait?: boolean
   resume: number
+  idle: number
 }
 
 export function socket(program: Command): void {
   const command = connecting(program.command('socket'))
     .summary('connect a socket to stdin and stdout')
     .description(
-      'Connects to a socket server. The end of stdin ends the socket in order, in both directions; so does the peer. A stdin that is empty only listens.',
+      'Connects to a socket server. After the end of stdin it goes on reading until the peer ends, or sends nothing for the time of --idle. A stdin that is empty only listens.',
     )
     .argument('<subject>')
     .addOption(formOption())
@@ -32,6 +33,7 @@ export function socket(program: Command): void {
     .option('--request', 'send each line as a request and print its answer')
     .option('--wait', 'wait until somebody listens')
     .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .addOption(idleOption())
     .action(run)
   examples(
     command,
@@ -57,10 +59,11 @@ async function run(subject: string, options: Options): Promise<void> {
     if (options.request === true) return askEachLine(end, terminal, options)
     const { as: form } = options
     await join(end, {
-      input: process.stdin,
+      input: new Input(process.stdin, isLines(options)),
       output: process.stdout,
-      lines: options.bytes !== true && (options.lines === true || process.stdin.isTTY === true),
       person: terminal.isPerson,
+      idle: options.idle,
+      say: text => terminal.say(text),
       ...(form === undefined ? {} : { form }),
     })
   })
