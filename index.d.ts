@@ -1534,7 +1534,7 @@ export interface SocketEvents<
   drain: []
   /**
    * With the reason if it is the other side that is away: `"ERR_PEER_ENDED"` its connection ended,
-   * `"ERR_PEER_SILENT"` it gave no sign of life. It may come back, with nothing lost: `ready` follows then, or
+   * `"ERR_PEER_SILENT"` it gave no sign of life, or its gateway lost NATS. It may come back, with nothing lost: `ready` follows then, or
    * else `closed`, whose reason has this one as `cause`.
    */
   disconnected: [reason?: FabricError]

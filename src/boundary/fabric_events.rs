@@ -2,7 +2,7 @@
 
 use super::EventBuffer;
 use super::kinds::FabricEventKind as Kind;
-use crate::base::{Failure, Handle};
+use crate::base::{Code, Failure, Handle};
 use crate::client::{ClientError, SessionState};
 use crate::endpoint::{Delivery, Event, ListenerEvent, TicketEvent};
 use crate::socket::{Data, SocketEvent, StaleData, State};
@@ -109,6 +109,12 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
     match event {
         SocketEvent::PeerLost(loss) => {
             state(out, Kind::SocketState, socket, State::Disconnected, Some(&loss.failure()), 0);
+            out.u8(0);
+        }
+        SocketEvent::Unreachable => {
+            let text = "the broker has lost its upstream, where the other side is";
+            let failure = Failure::new(Code::PeerSilent, text);
+            state(out, Kind::SocketState, socket, State::Disconnected, Some(&failure), 0);
             out.u8(0);
         }
         SocketEvent::State(now) => {

@@ -150,6 +150,12 @@ impl Watches {
         });
     }
 
+    /// Tells this of all ends that nobody owns.
+    pub(super) fn tell_of_absent(&self, presence: Presence, notices: &mut Notices) {
+        let absent = self.ends.values().filter(|end| end.owners.is_empty());
+        absent.for_each(|end| end.watchers.for_each(|watcher| notices.add(*watcher, presence)));
+    }
+
     /// Returns the subjects that a peer watches: one for each watch.
     pub(super) fn subjects_of(&self, peer: PeerId) -> impl Iterator<Item = Arc<str>> {
         self.by_peer.get(&peer).into_iter().flat_map(|of_peer| of_peer.subjects.values().cloned())

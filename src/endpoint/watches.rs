@@ -28,6 +28,8 @@ struct Entry {
     presence: Option<Presence>,
     /// The broker cannot tell of it: what is known was found out.
     is_unknown: bool,
+    /// Nor can it reach it for now, wherever it is. Not of an end that is known to be away.
+    is_unreachable: bool,
     /// It was in the process of the latest broker, whatever has become of it since.
     was_in_broker: bool,
     /// In order.
@@ -41,6 +43,8 @@ pub(super) struct Notice {
     pub(super) presence: Presence,
     /// About how many sockets are told of it.
     pub(super) crowd: u64,
+    /// The broker could not reach it until now.
+    pub(super) is_reachable_again: bool,
     pub(super) sockets: Vec<Handle>,
 }
 
@@ -56,7 +60,8 @@ impl Watches {
         if let Some(entry) = self.ends.get_mut(&key) {
             if let Err(at) = entry.sockets.binary_search(&socket) {
                 entry.sockets.insert(at, socket);
-                return (None, entry.presence);
+                let known = if entry.is_unreachable { Some(Presence::Unreachable) } else { entry.presence };
+                return (None, known);
             }
             return (None, None);
         }
@@ -66,7 +71,15 @@ impl Watches {
         let request = WatchRequest { id, subject: Some(subject.clone()) };
         self.by_id.insert(id, key.clone());
         let sockets = vec![socket];
-        let entry = Entry { id, subject, presence: None, is_unknown: false, was_in_broker: false, sockets };
+        let entry = Entry {
+            id,
+            subject,
+            presence: None,
+            is_unknown: false,
+            is_unreachable: false,
+            was_in_broker: false,
+            sockets,
+        };
         self.ends.insert(key, entry);
         (Some(request), None)
     }
@@ -92,11 +105,11 @@ impl Watches {
         for ((end, _), entry) in &mut self.ends {
             requests.push(WatchRequest { id: entry.id, subject: Some(entry.subject.clone()) });
             entry.presence = None;
-            entry.is_unknown = false;
+            (entry.is_unknown, entry.is_unreachable) = (false, false);
             let is_gone = instance_changed && std::mem::take(&mut entry.was_in_broker);
             if is_gone && *end == WatchedEnd::Peer {
                 let (presence, crowd, sockets) = (Presence::Gone, 1, entry.sockets.clone());
-                gone.push(Notice { end: *end, presence, crowd, sockets });
+                gone.push(Notice { end: *end, presence, crowd, is_reachable_again: false, sockets });
             }
         }
         (requests, gone)
@@ -107,7 +120,11 @@ impl Watches {
         let PresenceChange { id, presence, crowd } = change;
         let key = self.by_id.get(&id)?;
         let entry = self.ends.get_mut(key)?;
-        entry.is_unknown = presence == Presence::Unknown;
+        entry.is_unknown = matches!(presence, Presence::Unknown | Presence::Unreachable);
+        let is_away = entry.presence.is_some_and(is_absence);
+        let is_unreachable = presence == Presence::Unreachable && !is_away;
+        let was_unreachable = std::mem::replace(&mut entry.is_unreachable, is_unreachable);
+        let is_reachable_again = was_unreachable && !is_unreachable;
         // Whoever is gone from the broker, which then cannot tell any more, is still gone.
         if !entry.is_unknown {
             entry.presence = Some(presence);
@@ -117,7 +134,9 @@ impl Watches {
         }
         // The broker counts watches, and knows nothing of how many sockets stand behind each.
         let crowd = crowd.saturating_mul(entry.sockets.len() as u64);
-        Some(Notice { end: key.0, presence, crowd, sockets: entry.sockets.clone() })
+        // Whoever is known to be away is given up in its time.
+        let presence = if entry.is_unknown && !entry.is_unreachable { Presence::Unknown } else { presence };
+        Some(Notice { end: key.0, presence, crowd, is_reachable_again, sockets: entry.sockets.clone() })
     }
 
     /// Notes what was found out without the broker. Returns whose business that is.
@@ -134,9 +153,7 @@ impl Watches {
 
     /// Returns what the broker said of an end last, if that is that it is not there.
     pub(super) fn absence_of(&self, key: &EndKey) -> Option<Presence> {
-        let presence = self.ends.get(key)?.presence?;
-        matches!(presence, Presence::Absent | Presence::Cut | Presence::Left | Presence::Silent)
-            .then_some(presence)
+        self.ends.get(key)?.presence.filter(|presence| is_absence(*presence))
     }
 
     /// Returns the end of a watch that the broker cannot tell of any more, and whether it is away.
@@ -154,6 +171,10 @@ impl Watches {
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
+}
+
+fn is_absence(presence: Presence) -> bool {
+    matches!(presence, Presence::Absent | Presence::Cut | Presence::Left | Presence::Silent)
 }
 
 pub(super) fn key(end: WatchedEnd, subject: &Subject) -> EndKey {

@@ -232,13 +232,39 @@ impl ClientSocket {
     }
 
     fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
+        let loss = self.channel.absence.loss();
+        self.detach(retry_at, loss.map_or(SocketEvent::State(State::Disconnected), SocketEvent::PeerLost));
+    }
+
+    /// Tells the application `why`, unless it knows that it is disconnected.
+    fn detach(&mut self, retry_at: Option<Instant>, why: SocketEvent) {
         let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.enter(Phase::Disconnected { retry_at });
         self.asked.clear();
         self.channel.detach();
         if !was_disconnected {
-            let loss = self.channel.absence.loss();
-            self.channel.emit(loss.map_or(SocketEvent::State(State::Disconnected), SocketEvent::PeerLost));
+            self.channel.emit(why);
+        }
+    }
+
+    /// The fabric is away, or the part of it where the server is.
+    fn handle_fabric_lost(&mut self, now: Instant, why: SocketEvent) {
+        self.fabric = false;
+        self.fabric_lost_at.get_or_insert(now);
+        self.end_absence_unseen(now);
+        self.note_unanswered();
+        match self.phase {
+            Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
+            // The server may not have heard it.
+            Phase::AwaitingClosed if self.channel.stream().is_some() => {
+                self.farewell = None;
+                self.channel.detach();
+            }
+            Phase::AwaitingClosed => self.finish(CloseReason::Local),
+            _ => {
+                self.detach(self.channel.config.reconnection.then_some(now), why);
+                self.await_hand(now);
+            }
         }
     }
 }
@@ -299,23 +325,7 @@ impl SocketEnd for ClientSocket {
     }
 
     fn handle_fabric_down(&mut self, now: Instant) {
-        self.fabric = false;
-        self.fabric_lost_at.get_or_insert(now);
-        self.end_absence_unseen(now);
-        self.note_unanswered();
-        match self.phase {
-            Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
-            // The server may not have heard it.
-            Phase::AwaitingClosed if self.channel.stream().is_some() => {
-                self.farewell = None;
-                self.channel.detach();
-            }
-            Phase::AwaitingClosed => self.finish(CloseReason::Local),
-            _ => {
-                self.enter_disconnected(self.channel.config.reconnection.then_some(now));
-                self.await_hand(now);
-            }
-        }
+        self.handle_fabric_lost(now, SocketEvent::State(State::Disconnected));
     }
 
     fn handle_heard(&mut self, tag: Tag, there: bool) {

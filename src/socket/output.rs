@@ -123,6 +123,8 @@ pub enum SocketEvent {
     State(State),
     /// The state is disconnected, and why the peer is away.
     PeerLost(PeerLoss),
+    /// It is disconnected: the broker has lost the fabric above it, where the peer is.
+    Unreachable,
     /// A message that the peer is not known to have handled: before the close, oldest first; or after it, if
     /// it was written before the application could know, with 0 for its number.
     Undelivered(Data),

@@ -136,13 +136,7 @@ impl SocketEnd for ServerSocket {
     }
 
     fn handle_fabric_down(&mut self, _now: Instant) {
-        // While we are away we cannot know whether the client is.
-        self.channel.end_absence();
-        if self.state == State::Ready {
-            self.state = State::Disconnected;
-            self.channel.detach();
-            self.channel.emit(SocketEvent::State(State::Disconnected));
-        }
+        self.handle_fabric_lost(SocketEvent::State(State::Disconnected));
     }
 
     fn handle_message(&mut self, now: Instant, message: Message) {

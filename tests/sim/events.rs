@@ -72,7 +72,7 @@ impl World {
                     _ => self.with_side(sock, |side| side.take_back(data.seq, &data.payload)),
                 }
             }
-            SocketEvent::PeerLost(_) => {
+            SocketEvent::PeerLost(_) | SocketEvent::Unreachable => {
                 self.with_side(sock, |side| {
                     side.state = State::Disconnected;
                     Ok(())

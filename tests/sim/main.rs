@@ -25,6 +25,7 @@ mod many;
 mod memory;
 mod narrow;
 mod net;
+mod outages;
 mod points;
 mod process;
 mod requests;

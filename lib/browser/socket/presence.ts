@@ -57,7 +57,7 @@ export class Presence {
   /** Watches the server. */
   watch(server: string): void {
     this.#unwatch ??= this.#watcher.watch(server, (what, crowd) => {
-      this.#absence.isUntold = what === UNKNOWN
+      this.#absence.isUntold = what >= UNKNOWN
       if (what === HERE || what === HERE_IN_BROKER) this.#handlers.handleHere()
       else if (what === LEFT || what === GONE) this.#handlers.handleGone()
       else if (what === REPLACED) this.#handlers.handleReplaced()

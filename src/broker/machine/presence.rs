@@ -7,6 +7,7 @@ use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
 use super::super::watches::{self, Notices, is_owner};
 use super::super::{EndReason, PeerId};
+use super::upstream_events::BEYOND;
 use super::{Broker, NOTICE_EFFORT, SUBSCRIPTION_EFFORT, is_denied};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Carrier, Presence, PresenceChange, ServerOp, WatchRequest};
@@ -58,7 +59,7 @@ impl Broker {
         if Subject::parse(subject).is_err() {
             return Presence::Unknown;
         }
-        let sees_all = self.sees_all_ends();
+        let beyond = self.presence_beyond();
         let Self { watches, router, peers, .. } = self;
         let find = || router.members_where(subject, |pattern| is_owner(pattern, subject));
         if !watches.has_room(peer, id, subject) || peers.keep(peer, watches::memory_of(subject)).is_err() {
@@ -67,12 +68,24 @@ impl Broker {
         let Some(owners) = watches.begin(peer, id, subject, find) else { return Presence::Unknown };
         let is_local = |owner: &PeerId| peers.get(*owner).is_some_and(|owner| owner.is_local);
         match owners {
-            // It may be at another broker of the same fabric.
-            [] if !sees_all => Presence::Unknown,
-            [] => Presence::Absent,
+            [] => beyond.unwrap_or(Presence::Absent),
             owners if owners.iter().all(is_local) => Presence::HereInBroker,
             _ => Presence::Here,
         }
+    }
+
+    /// The fabric above, where those may be whom nobody here owns, is out of reach, or is not any more.
+    pub(super) fn handle_severed(&mut self, is_severed: bool) {
+        let presence = if is_severed { Presence::Unreachable } else { Presence::Unknown };
+        let mut notices = Notices::default();
+        self.watches.tell_of_absent(presence, &mut notices);
+        self.tell_on(BEYOND, notices);
+    }
+
+    /// What is said of an end that nobody here owns, if others than clients of this broker may own it.
+    fn presence_beyond(&self) -> Option<Presence> {
+        let upstream = self.upstream.as_ref()?;
+        Some(if upstream.is_severed() { Presence::Unreachable } else { Presence::Unknown })
     }
 
     /// Handles a subscription: it may own an end.
@@ -87,17 +100,22 @@ impl Broker {
     /// Tells the watchers of what `owner` has done.
     pub(super) fn tell(&mut self, owner: PeerId, notices: Notices) {
         let account = self.peers.get(owner).map_or(Account::Connection(owner), |entry| entry.account);
+        self.tell_on(account, notices);
+    }
+
+    /// The same at the expense of an account.
+    fn tell_on(&mut self, account: Account, notices: Notices) {
         self.effort += notices.len() * NOTICE_EFFORT;
         self.told += notices.len();
-        let sees_all = self.sees_all_ends();
+        let beyond = self.presence_beyond();
         for (watcher, mut changes) in notices.into_changes() {
-            if !sees_all {
+            if let Some(beyond) = beyond {
                 // Whoever has left may be a client of another gateway by now.
                 let moved = |presence| matches!(presence, Presence::Cut | Presence::Silent | Presence::Left);
                 let ids: Vec<u64> =
                     changes.iter().filter(|change| moved(change.presence)).map(|change| change.id).collect();
-                let unknown = |id| PresenceChange { id, presence: Presence::Unknown, crowd: 1 };
-                changes.extend(ids.into_iter().map(unknown));
+                let untold = |id| PresenceChange { id, presence: beyond, crowd: 1 };
+                changes.extend(ids.into_iter().map(untold));
             }
             for part in changes.chunks(MAX_CHANGES) {
                 self.peers.send_news(watcher, ServerOp::Watched(part.to_vec()), account);

@@ -318,11 +318,6 @@ impl Broker {
         limit.map_or(max_payload, |limit| limit.min(max_payload))
     }
 
-    /// Returns whether an end that nobody here owns may be owned by a client elsewhere.
-    pub(super) fn sees_all_ends(&self) -> bool {
-        self.upstream.is_none()
-    }
-
     fn is_upstream_ready(&self) -> bool {
         self.upstream.as_ref().is_some_and(|upstream| upstream.is_ready())
     }

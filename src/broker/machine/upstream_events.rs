@@ -82,6 +82,7 @@ impl Broker {
                     self.acknowledge(peer, Some(ack), Reply::Error(error.clone()));
                 }
             }
+            UpstreamEvent::Severed(is_severed) => self.handle_severed(is_severed),
             UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
             UpstreamEvent::HasRoom(peers) => peers.into_iter().for_each(|peer| self.peers.wake(peer)),
             UpstreamEvent::Ready(_)
@@ -197,4 +198,4 @@ fn vouch_for_nothing(publication: &mut Publication) -> bool {
 }
 
 /// Who pays for what comes from beyond.
-const BEYOND: Account = Account::Connection(PeerId { serial: u64::MAX, slot: u32::MAX });
+pub(super) const BEYOND: Account = Account::Connection(PeerId { serial: u64::MAX, slot: u32::MAX });

@@ -28,6 +28,8 @@ pub(in crate::broker) enum UpstreamEvent {
     /// A gateway has ended: what was asked of the client with this inbox is not answered, unless it is
     /// elsewhere by now. Without one nobody else has it.
     Unanswered(Option<Pattern>, Vec<Subject>),
+    /// Who is beyond is out of reach, or is not any more.
+    Severed(bool),
     /// Nobody may ask whether somebody listens there.
     InterestRefused(Subject, OpError),
     /// Nothing more comes for what a client unsubscribes from in order.

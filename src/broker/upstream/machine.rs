@@ -126,6 +126,11 @@ impl Upstream {
         self.session.is_ready()
     }
 
+    /// Returns whether who is beyond is out of reach, and not only for a moment.
+    pub(in crate::broker) fn is_severed(&self) -> bool {
+        self.session.is_severed()
+    }
+
     /// Returns whether it has been away for so long that clients are better off elsewhere.
     pub(in crate::broker) fn is_overdue(&self) -> bool {
         self.session.is_overdue()
@@ -222,8 +227,12 @@ impl Upstream {
     }
 
     pub(in crate::broker) fn handle_timeout(&mut self, now: Instant) {
-        if self.session.handle_timeout(now) {
+        let away = self.session.handle_timeout(now);
+        if away.overdue {
             (self.is_woken, self.has_news) = (true, true);
+        }
+        if away.severed {
+            self.events.push_back(UpstreamEvent::Severed(true));
         }
         self.is_woken |= self.session.wants_dial();
         self.handle_fellows(now);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::base::{Entropy, Failure};
+use crate::base::{Entropy, Failure, earliest};
 use crate::link::{Backoff, ReconnectConfig};
 use crate::wire::AckId;
 
@@ -23,6 +23,13 @@ enum Phase {
     Ready,
 }
 
+/// What has come of its absence just now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Away {
+    pub(super) severed: bool,
+    pub(super) overdue: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
     phase: Phase,
@@ -33,6 +40,8 @@ pub(super) struct Session {
     /// What the other side said before it ended the connection.
     last_words: Option<Failure>,
     away_since: Option<Instant>,
+    /// It has been away for so long that who is beyond is told to be out of reach.
+    is_severed: bool,
     /// It has been away for so long that clients are better off elsewhere.
     is_overdue: bool,
 }
@@ -47,6 +56,7 @@ impl Session {
             failure: None,
             last_words: None,
             away_since: None,
+            is_severed: false,
             is_overdue: false,
         }
     }
@@ -62,6 +72,10 @@ impl Session {
 
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
+    }
+
+    pub(super) fn is_severed(&self) -> bool {
+        self.is_severed
     }
 
     pub(super) fn is_overdue(&self) -> bool {
@@ -107,7 +121,8 @@ impl Session {
         }
         self.phase = Phase::Ready;
         self.backoff.handle_ready(now);
-        (self.failure, self.away_since, self.is_overdue) = (None, None, false);
+        (self.failure, self.away_since) = (None, None);
+        (self.is_severed, self.is_overdue) = (false, false);
         true
     }
 
@@ -123,21 +138,27 @@ impl Session {
         self.away_since.get_or_insert(now);
     }
 
-    /// Returns whether the news is that it has been away for too long.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+    /// Returns what is news about how long it has been away.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Away {
         if let Phase::Pausing { until } = self.phase
             && until <= now
         {
             (self.phase, self.wants_dial) = (Phase::Dialing, true);
         }
-        let is_due = self.overdue_at().is_some_and(|at| at <= now);
-        self.is_overdue |= is_due;
-        is_due
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let away = Away { severed: is_due(self.severed_at()), overdue: is_due(self.overdue_at()) };
+        self.is_severed |= away.severed;
+        self.is_overdue |= away.overdue;
+        away
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let pause = if let Phase::Pausing { until } = self.phase { Some(until) } else { None };
-        pause.into_iter().chain(self.overdue_at()).min()
+        earliest([pause, self.severed_at(), self.overdue_at()])
+    }
+
+    fn severed_at(&self) -> Option<Instant> {
+        self.away_since.filter(|_| !self.is_severed).map(|since| since + SEVERED)
     }
 
     fn overdue_at(&self) -> Option<Instant> {
@@ -147,7 +168,10 @@ impl Session {
 
 /// The unit of the pauses. All servers are tried at once before there is one.
 const DELAY: Duration = Duration::from_millis(200);
-/// The longest pause.
-const DELAY_MAX: Duration = Duration::from_secs(5);
+/// The longest pause: sockets between two gateways go on when both are back, and who waits for one that is
+/// not does so for seconds.
+const DELAY_MAX: Duration = Duration::from_secs(1);
+/// A server of the fabric above that is replaced by another one is not missed for so long.
+const SEVERED: Duration = Duration::from_millis(500);
 /// After this long without an upstream clients are better off at another broker.
 const OVERDUE: Duration = Duration::from_secs(30);

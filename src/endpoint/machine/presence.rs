@@ -154,9 +154,14 @@ impl Endpoint {
     }
 
     fn tell_sockets(&mut self, now: Instant, notice: Notice) {
-        let Notice { end, presence, crowd, sockets } = notice;
+        let Notice { end, presence, crowd, is_reachable_again, sockets } = notice;
         for socket in sockets {
-            self.table.with_socket(socket, |socket| socket.handle_presence(now, end, presence, crowd));
+            self.table.with_socket(socket, |socket| {
+                if is_reachable_again && end == WatchedEnd::Peer && !socket.is_closed() {
+                    socket.handle_fabric_up(now);
+                }
+                socket.handle_presence(now, end, presence, crowd);
+            });
         }
     }
 

@@ -21,6 +21,7 @@ impl ClientSocket {
                 self.repeat_close(now);
             }
             _ if is_here => self.handle_return(now),
+            Presence::Unreachable => self.handle_fabric_lost(now, SocketEvent::Unreachable),
             Presence::Gone | Presence::Left if self.phase == Phase::AwaitingClosed => {
                 self.finish(CloseReason::Local);
             }
@@ -138,14 +139,8 @@ impl ClientSocket {
 
     /// Leaves `ready`, or an attempt to get there, and says why.
     fn leave(&mut self, loss: PeerLoss, retry_at: Option<Instant>) {
-        let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.note_unanswered();
-        self.enter(Phase::Disconnected { retry_at });
-        self.asked.clear();
-        self.channel.detach();
-        if !was_disconnected {
-            self.channel.emit(SocketEvent::PeerLost(loss));
-        }
+        self.detach(retry_at, SocketEvent::PeerLost(loss));
     }
 }
 

@@ -15,7 +15,19 @@ impl ServerSocket {
             // By hand: a client that closes says so.
             Presence::Cut | Presence::Absent | Presence::Left => self.begin_absence(now, PeerLoss::Ended),
             Presence::Silent => self.begin_absence(now, PeerLoss::Silent),
+            Presence::Unreachable => self.handle_fabric_lost(SocketEvent::Unreachable),
             Presence::Replaced | Presence::Draining | Presence::Unknown => {}
+        }
+    }
+
+    /// The fabric is away, or the part of it where the client is.
+    pub(super) fn handle_fabric_lost(&mut self, why: SocketEvent) {
+        // While we are away we cannot know whether the client is.
+        self.channel.end_absence();
+        if self.state == State::Ready {
+            self.state = State::Disconnected;
+            self.channel.detach();
+            self.channel.emit(why);
         }
     }
 

@@ -55,6 +55,8 @@ pub enum Presence {
     Draining = 8,
     /// The broker cannot tell: a first answer, or the end of a watch that is no longer permitted.
     Unknown = 9,
+    /// Nobody owns it here, and the broker has lost the fabric above it, where an owner may be.
+    Unreachable = 10,
 }
 
 impl Presence {
@@ -70,6 +72,7 @@ impl Presence {
             6 => Self::Left,
             7 => Self::Replaced,
             8 => Self::Draining,
+            10 => Self::Unreachable,
             _ => Self::Unknown,
         }
     }

@@ -52,7 +52,9 @@ impl Upstream {
             }
             (awaited, reply) => tracing::error!(?awaited, ?reply, "an answer of another kind"),
         }
+        let was_severed = self.session.is_severed();
         if self.session.handle_synced(now, id) {
+            self.events.extend(was_severed.then_some(UpstreamEvent::Severed(false)));
             self.has_news = true;
             self.fellows.handle_ready(now);
             self.handle_fellows(now);
