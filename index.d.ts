@@ -1708,7 +1708,10 @@ declare abstract class ConatSocketBase<
    * })
    */
   undelivered(): UndeliveredMessage[]
-  /** Disconnects the socket; a client socket reconnects by itself if `reconnection` is on. */
+  /**
+   * Disconnects the socket. It reconnects by itself, and nothing is lost; a client socket with `reconnection: false` waits
+   * for `connect()`, as long as for a server that is away.
+   */
   disconnect(): void
   /**
    * Closes at once, and tells the other side. Only `closed` is emitted afterwards. A second call does
@@ -1912,7 +1915,7 @@ export declare class ConatSocketServer<
   readonly keepAliveTimeout: number
   /** Whether `close` or `end` was called. */
   readonly ended: boolean
-  /** Disconnects every socket; their clients reconnect them. */
+  /** Disconnects every socket, as `socket.disconnect`. */
   disconnect(): void
   /** The open sockets by id. */
   readonly sockets: Record<string, ServerSocket<In, Out, Ask, Asked>>

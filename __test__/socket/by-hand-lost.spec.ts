@@ -32,6 +32,18 @@ describeFabrics('a socket with `reconnection: false`', fabric => {
     expect((await closed)[0]).toEqual(LOST)
   })
 
+  test('the same when it is disconnected by hand, and not connected', async () => {
+    const { server, socket } = await pair(fabric, { connect: { ...OPTIONS, resumeTimeout: 300 } })
+    server.pause()
+    socket.disconnect()
+    socket.write('never sent')
+    const waits = [socket.drain(), socket.send('!'), socket.waitUntilReady(), socket.request('?')]
+    const failures = waits.map(rejection)
+    expect(await once(socket, 'closed')).toEqual([LOST, 2])
+    for (const failure of failures.slice(0, 3)) expect(await failure).toEqual(LOST)
+    expect(await failures[3]).toMatchObject({ code: 'EPIPE' })
+  })
+
   test('whose server was away and is back ends after its resume time', async () => {
     const { host, socket } = await pair(fabric, { connect: { ...OPTIONS, resumeTimeout: 1500 } })
     const [disconnected, closed] = [disconnection(socket), once(socket, 'closed')]

@@ -64,6 +64,26 @@ describeFabrics('the states of a socket', fabric => {
     expect(await received).toEqual(['queued'])
   })
 
+  test('a socket of a server that is disconnected is ready again, too, and nothing is lost', async () => {
+    const { listener, server, socket } = await pair(fabric)
+    for (const disconnect of [() => server.disconnect(), () => listener.disconnect()]) {
+      const states = statesOf(server)
+      const received = Promise.all([take(server, 2), take(socket, 2)])
+      server.write(1)
+      socket.write(1)
+      disconnect()
+      expect(server.state).toBe('disconnected')
+      server.write(2)
+      socket.write(2)
+      await server.waitUntilReady({ timeout: 2000 })
+      expect(await received).toEqual([
+        [1, 2],
+        [1, 2],
+      ])
+      expect(states).toEqual(['disconnected', 'ready'])
+    }
+  })
+
   test('waitUntilReady gives up after its timeout with 408, and on close', async () => {
     const socket = fabric.client().socket.connect('nobody')
     expect(await rejection(socket.waitUntilReady(30))).toMatchObject({

@@ -149,7 +149,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this.#isEnding || this.state === 'closed'
   }
 
-  /** Disconnects every socket; its client reconnects it. */
+  /** Disconnects every socket, which resumes. */
   disconnect(): void {
     for (const socket of Object.values(this.sockets)) socket.disconnect()
   }

@@ -97,6 +97,12 @@ impl Absence {
         self.0.take().map(|away| away.settles_at.is_none())
     }
 
+    /// Has the application be told now, if it has not been. Returns of what.
+    pub(super) fn settle(&mut self) -> Option<PeerLoss> {
+        let away = self.0.as_mut()?;
+        away.settles_at.take().map(|_| away.loss)
+    }
+
     /// Returns why the peer is away.
     pub(super) fn loss(&self) -> Option<PeerLoss> {
         self.0.as_ref().map(|away| away.loss)

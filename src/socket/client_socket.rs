@@ -174,7 +174,7 @@ impl ClientSocket {
     }
 
     /// Detaches until `connect`. Nothing is lost: writes are queued, and the server keeps what it sends.
-    pub fn disconnect(&mut self) {
+    pub fn disconnect(&mut self, now: Instant) {
         if !self.is_closing() {
             self.note_unanswered();
             self.note_search(true);
@@ -182,6 +182,7 @@ impl ClientSocket {
             self.by_hand_until = None;
             self.drop_subscription();
             self.enter_disconnected(None);
+            self.await_hand(now);
         }
     }
 
@@ -485,7 +486,7 @@ impl SocketEnd for ClientSocket {
     fn handle_own_deadline(&mut self, now: Instant) {
         match self.phase {
             Phase::Disconnected { .. } if self.by_hand_until.is_some_and(|at| at <= now) => {
-                self.close(CloseReason::Lost("its connection was lost, and it has `reconnection: false`"));
+                self.close(CloseReason::Lost("it was disconnected, and has `reconnection: false`"));
             }
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),

@@ -65,7 +65,10 @@ impl Endpoint {
             Command::SocketCancel { socket, key, reason } => {
                 self.table.with_socket(socket, |socket| socket.cancel(now, key, reason));
             }
-            Command::SocketDisconnect(socket) => self.table.with_client(socket, ClientSocket::disconnect),
+            Command::SocketDisconnect(socket) => {
+                self.table.with_client(socket, |socket| socket.disconnect(now));
+                self.table.with_server(socket, |socket| socket.disconnect(now));
+            }
             Command::SocketReconnect(socket) => self.table.with_client(socket, |socket| socket.connect(now)),
             Command::SocketClose { socket, abort } => {
                 self.table.with_socket(socket, |socket| socket.close_by_application(abort));

@@ -164,6 +164,21 @@ fn without_reconnection_a_lost_connection_is_waited_for_by_hand_and_not_for_ever
     assert!(socket.is_closed(), "nobody did");
 }
 
+#[test]
+fn who_disconnects_it_by_hand_is_waited_for_no_longer() {
+    for reconnection in [true, false] {
+        let start = Instant::now();
+        let config = SocketConfig { reconnection, ..SocketConfig::default() };
+        let mut socket = attached_with(start, config);
+        socket.disconnect(start);
+        run_until(&mut socket, after(start, 29));
+        assert!(!socket.is_closed(), "somebody may connect it");
+        run_until(&mut socket, after(start, 45));
+        // One that reconnects is connected by the caller, in the same breath.
+        assert_eq!(socket.is_closed(), !reconnection);
+    }
+}
+
 /// What the application is told of why it is not attached, and the question that was asked last.
 fn unserved(socket: &mut ClientSocket) -> (Vec<Option<Code>>, Option<Tag>) {
     let (mut told, mut asked) = (Vec::new(), None);

@@ -43,6 +43,21 @@ impl ServerSocket {
         self.channel.detach();
     }
 
+    /// Detaches and attaches again: there is nobody to be found. While the client is away that is told at
+    /// once.
+    pub fn disconnect(&mut self, now: Instant) {
+        if self.state != State::Ready {
+            return;
+        }
+        if let Some(loss) = self.channel.absence.settle() {
+            return self.handle_step(now, AbsenceStep::Settled(loss));
+        }
+        self.channel.detach();
+        self.channel.emit(SocketEvent::State(State::Disconnected));
+        self.channel.emit(SocketEvent::State(State::Ready));
+        self.channel.resume(now, self.client.clone());
+    }
+
     /// The client is on the fabric again. Unless that took no time it asks to be attached.
     fn handle_client_here(&mut self, now: Instant) {
         if self.state == State::Ready && self.channel.end_absence().is_some() {
@@ -84,5 +99,42 @@ impl ServerSocket {
         let config = &self.channel.config;
         let time = config.keep_alive? + config.keep_alive_timeout;
         (config.resume_timeout.is_none() && time < PATIENCE).then_some(time)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::super::super::{SocketConfig, SocketEnd, WatchedEnd};
+    use super::*;
+    use crate::subject::Subject;
+
+    fn told(socket: &mut ServerSocket) -> Vec<Result<State, PeerLoss>> {
+        let outputs = std::iter::from_fn(|| socket.poll_output());
+        let told = outputs.filter_map(|output| match output {
+            Output::Event(SocketEvent::State(state)) => Some(Ok(state)),
+            Output::Event(SocketEvent::PeerLost(loss)) => Some(Err(loss)),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn one_that_is_disconnected_is_ready_again_when_its_client_is_there() {
+        let now = Instant::now();
+        let client = Subject::parse("s.client.sock").expect("valid");
+        let mut socket = ServerSocket::new(now, client, SocketConfig::default());
+        let back = [Ok(State::Disconnected), Ok(State::Ready)];
+        told(&mut socket);
+        socket.disconnect(now);
+        assert_eq!(told(&mut socket), back);
+        // Whether it is known to the application or not: what it has done is to be undone.
+        socket.handle_presence(now, WatchedEnd::Peer, Presence::Cut, 1);
+        assert_eq!(told(&mut socket), []);
+        socket.disconnect(now);
+        socket.disconnect(now);
+        assert_eq!(told(&mut socket), [Err(PeerLoss::Ended)]);
+        socket.handle_found(now);
+        assert_eq!(told(&mut socket), back[1..]);
     }
 }
