@@ -2102,8 +2102,8 @@ export interface ServerOptions {
   /** Permissions of `socketPath`. @default 0o600 */
   socketMode?: number | undefined
   /**
-   * Web pages that may connect, by exact `Origin`: `'https://app.example'`. Programs send no `Origin` and are
-   * not affected.
+   * Web pages that may connect, by exact `Origin`: `'https://app.example'`, without a path, and without the port that
+   * the scheme has by itself. Programs send no `Origin` and are not affected.
    * @default none
    */
   allowedOrigins?: readonly string[] | undefined
@@ -2411,6 +2411,15 @@ export interface ServerAddress extends String {
 export declare class ConatServer extends EventEmitter<ServerEvents> {
   /** As `init`. */
   constructor(options?: ServerOptions & ForeignInit)
+  /**
+   * Checks options as `init` does, and starts nothing: whether a port is free, a name is known or an upstream answers is
+   * not looked at.
+   *
+   * @throws {FabricError} what `init` throws
+   * @example
+   * ConatServer.check({ port: 3000, ssl: { key, cert } })
+   */
+  static check(options?: ServerOptions & ForeignInit): void
   readonly id: string
   readonly clusterName: string | undefined
   /** Without the password. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { material } from '../support/certificates'
 import type { Ended } from '../support/command'
 import { commandSuite, jsonLines } from '../support/command-suite'
 
@@ -59,7 +60,10 @@ describe('the broker', () => {
         upstream: { address: 'nats://ann:s3cret-address@a,nats://b', user: 'ann', password: 's3cret-nats' },
       }),
     )
-    for (const name of ['cert.pem', 'key.pem', 'token', 'monitor', 'system']) file(name, `s3cret-${name}`)
+    const { cert, key } = material('server')
+    file('cert.pem', cert)
+    file('key.pem', key)
+    for (const name of ['token', 'monitor', 'system']) file(name, `s3cret-${name}-long-enough`)
     const args = ['broker', '--check', '-c', config, '--system-password-file', join(folder, 'system')]
     const asLine = await run(args)
     const asJson = await run([...args, '--json'])
@@ -104,7 +108,7 @@ describe('the config file of a broker', () => {
   })
 
   test.each<[string, string, RegExp]>([
-    ['no JSON', '{\n  "port" 1}', /broker\.jsonc:2:\d+: not JSON: ColonExpected/],
+    ['no JSON', '{\n  "port" 1}', /broker\.jsonc:2:\d+: not JSON: a colon is missing/],
     ['no object', '[]', /1:1: the file must be an object/],
     ['an unknown key', '{\n "prot": 1 }', /2:2: unknown key 'prot'; did you mean 'port'\?/],
     [

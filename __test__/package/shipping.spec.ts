@@ -124,7 +124,7 @@ describe('the file for Docker Compose', () => {
 
   test('has brokers with a configuration that is taken', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
-    writeFileSync(join(folder, 'token'), 'a token for Prometheus')
+    writeFileSync(join(folder, 'token'), 'a-token-for-Prometheus')
     const env = { METRICS_TOKEN_FILE: join(folder, 'token') }
     const args = ['broker', '--config', join(ROOT, 'deploy/broker.jsonc'), '--check', '--json']
     const { exit, stdout } = await runCommand(args, { env })

@@ -40,17 +40,7 @@ import { Authorizer, textOf } from './authorizer'
 import { Doors } from './doors'
 import { Attachment } from './http-server'
 import { BrokerMetrics } from './metrics'
-import {
-  type AddressParts,
-  brokerSettings,
-  checkSystemNames,
-  hasAuthorizer,
-  LIMITS_SHAPE,
-  metricsOptions,
-  monitorOptions,
-  SERVER_SHAPE,
-  visibleOptions,
-} from './options'
+import { type AddressParts, hasAuthorizer, LIMITS_SHAPE, prepareOptions, SERVER_SHAPE } from './options'
 import { SystemService } from './system-service'
 import * as views from './views'
 
@@ -100,13 +90,11 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   constructor(given: ServerOptions & ForeignInit = {}) {
     const options = ownOptions('init', given, FOREIGN_INIT)
     super()
-    checkOptions('init', options, SERVER_SHAPE)
-    checkSystemNames(options)
-    this.options = visibleOptions(options)
+    const { visible, metrics, monitor, engine } = prepareOptions(options)
+    this.options = visible
     this.#isJoined = options.upstream === undefined
     this.id = this.options.id as string
     this.interest = new views.Interest(this.#handle)
-    const [metrics, monitor] = [metricsOptions(options), monitorOptions(options)]
     this.#metrics = new BrokerMetrics(this.#handle, () => this.#limits)
     this.#doors = new Doors(
       {
@@ -130,17 +118,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       },
       handleClientClosed: () => {},
     })
-    const failure = native.brokerOpen(
-      this.#handle,
-      brokerSettings({
-        ...options,
-        ...this.options,
-        ssl: options.ssl,
-        upstream: options.upstream,
-        metrics,
-        monitor,
-      }),
-    )
+    const failure = native.brokerOpen(this.#handle, engine)
     if (failure !== null) {
       forget(this.#handle)
       throw errorFrom(failure)
@@ -159,6 +137,13 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#ref.set(this.options.port !== null || socketPath !== undefined)
     if (options.systemAccountPassword !== undefined)
       this.#system = new SystemService(this.#ownClient(), this, this.#about)
+  }
+
+  /** Throws what `init` would throw, and starts nothing. */
+  static check(given: ServerOptions & ForeignInit = {}): void {
+    const { engine } = prepareOptions(ownOptions('init', given, FOREIGN_INIT))
+    const failure = native.brokerCheck(engine)
+    if (failure !== null) throw errorFrom(failure)
   }
 
   get clusterName(): string | undefined {

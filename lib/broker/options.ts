@@ -48,6 +48,31 @@ const isStrings: Check = (name, value) => {
   for (const [index, item] of value.entries()) isString(`${name}[${index}]`, item)
 }
 
+/** What a page sends as `Origin`, to the letter. */
+const isOrigins: Check = (name, value) => {
+  isStrings(name, value)
+  for (const [index, origin] of (value as string[]).entries()) {
+    if (isOrigin(origin)) continue
+    throw invalidValue(`${name}[${index}]`, "an origin such as 'https://app.example'", origin)
+  }
+}
+
+function isOrigin(text: string): boolean {
+  if (text === 'null') return true
+  if (!/^[a-z][a-z\d+.-]*:\/\/[^\s/?#,*]+$/.test(text) || !URL.canParse(text)) return false
+  const { origin } = new URL(text)
+  // Of schemes that are not of the web the platform knows no origin.
+  return origin === text || origin === 'null'
+}
+
+const isHosts: Check = (name, value) => {
+  isStrings(name, value)
+  for (const [index, host] of (value as string[]).entries()) {
+    if (isIP(host) !== 0 || /^(\[[\da-f:.]+\]|[^\s/:,*]+)$/i.test(host)) continue
+    throw invalidValue(`${name}[${index}]`, 'a name without a port', host)
+  }
+}
+
 /** Addresses, networks and names, as the engine reads them. */
 const isProxies: Check = (name, value) => {
   isStrings(name, value)
@@ -115,7 +140,7 @@ function isMonitor(name: string, value: unknown): void {
 }
 
 /** Returns how the monitor is reached, if there is one. */
-export function monitorOptions(options: ServerOptions): MonitorOptions | undefined {
+function monitorOptions(options: ServerOptions): MonitorOptions | undefined {
   const { monitor, host = SERVER_SHAPE.host.default, httpServer, socketPath, upstream } = options
   if (monitor === undefined || monitor === false) return undefined
   const settings = monitor === true ? {} : monitor
@@ -139,7 +164,7 @@ function isMetrics(name: string, value: unknown): void {
 }
 
 /** Returns how metrics are told over HTTP, if they are. */
-export function metricsOptions(options: ServerOptions): MetricsOptions | undefined {
+function metricsOptions(options: ServerOptions): MetricsOptions | undefined {
   const { metrics, httpServer, socketPath, host = SERVER_SHAPE.host.default } = options
   if (metrics === undefined || metrics === false) return undefined
   const settings = metrics === true ? {} : metrics
@@ -148,6 +173,12 @@ export function metricsOptions(options: ServerOptions): MetricsOptions | undefin
     const text =
       'init: metrics needs a port of its own where the broker has none; with an httpServer, answer with formatMetrics(processMetrics())'
     throw new FabricError(text, 'ERR_INVALID_ARG_VALUE')
+  }
+  if (port != null && port !== 0 && !httpServer && socketPath === undefined && port === portOf(options)) {
+    throw new FabricError(
+      'init: the port of metrics is that of the broker: leave it out, and the broker answers there',
+      'ERR_INVALID_ARG_VALUE',
+    )
   }
   const open = port == null ? host : (settings.host ?? METRICS_SHAPE.host.default)
   const isLocal = open === 'localhost' || isLoopback(open) || (port == null && socketPath !== undefined)
@@ -186,8 +217,8 @@ export const SERVER_SHAPE = {
   monitor: { check: isMonitor, default: false },
   socketPath: { check: isFile, engine: true },
   socketMode: { check: isMode, default: 0o600, engine: true },
-  allowedOrigins: { check: isStrings, engine: true },
-  allowedHosts: { check: isStrings, engine: true },
+  allowedOrigins: { check: isOrigins, engine: true },
+  allowedHosts: { check: isHosts, engine: true },
   handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true, limit: true },
   messageTimeout: { check: isTimeout, unit: 'ms', default: 30_000, engine: true, limit: true },
   maxHandshakes: { check: isCount, default: 1000, engine: true, limit: true },
@@ -242,8 +273,32 @@ function contradiction(what: string): FabricError {
 /** How often clients tell of their sockets, in ms. */
 const REPORT_INTERVAL = 5000
 
-/** Returns the options of `brokerOpen`. */
-export function brokerSettings(options: ServerOptions): string {
+/** The options of a broker in the forms that its parts need. */
+export interface PreparedOptions {
+  /** As the application can see them. */
+  readonly visible: ServerOptions
+  readonly metrics: MetricsOptions | undefined
+  readonly monitor: MonitorOptions | undefined
+  /** Those of `brokerOpen`. */
+  readonly engine: string
+}
+
+/** Checks the options of a broker, each and together. */
+export function prepareOptions(options: ServerOptions): PreparedOptions {
+  checkOptions('init', options, SERVER_SHAPE)
+  checkSystemNames(options)
+  const visible = visibleOptions(options)
+  const [metrics, monitor] = [metricsOptions(options), monitorOptions(options)]
+  const { ssl, upstream } = options
+  const engine = brokerSettings({ ...options, ...visible, ssl, upstream }, metrics, monitor !== undefined)
+  return { visible, metrics, monitor, engine }
+}
+
+function brokerSettings(
+  options: ServerOptions,
+  metrics: MetricsOptions | undefined,
+  hasMonitor: boolean,
+): string {
   const { ssl, httpServer } = options
   if (ssl === true && !httpServer) {
     throw new FabricError(
@@ -260,8 +315,6 @@ export function brokerSettings(options: ServerOptions): string {
         ...forEngine(options, SERVER_SHAPE, 'authority'),
       }
     : undefined
-  const metrics = metricsOptions(options)
-  const hasMonitor = monitorOptions(options) !== undefined
   const pages = [
     ...(metrics !== undefined && metrics.port == null ? [METRICS_PATH] : []),
     ...(hasMonitor ? [`${MONITOR_PATH}/*`] : []),
@@ -276,7 +329,7 @@ export function brokerSettings(options: ServerOptions): string {
 }
 
 /** Returns the options as the application can see them, with defaults and without passwords and keys. */
-export function visibleOptions(options: ServerOptions): ServerOptions {
+function visibleOptions(options: ServerOptions): ServerOptions {
   const { systemAccountPassword: _, ssl, upstream, metrics, monitor, ...visible } = options
   const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
   return {
@@ -291,7 +344,7 @@ export function visibleOptions(options: ServerOptions): ServerOptions {
 }
 
 /** Checks an id or cluster name, which become tokens of the system service's subjects. */
-export function checkSystemNames(options: ServerOptions): void {
+function checkSystemNames(options: ServerOptions): void {
   if (options.systemAccountPassword === undefined) return
   for (const name of ['id', 'clusterName'] as const) {
     const value = options[name]

@@ -4,8 +4,7 @@ import type { LimitChanges, ServerOptions } from '../../index'
 import type { UsersFile } from '../../types/users'
 import { countingFailures } from '../config/reload'
 import type { ConatServer } from '../index'
-import { usersFile } from '../users'
-import { type BrokerArguments, settingsOf } from './broker-settings'
+import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
 import { textOf } from './failure'
 import type { Terminal } from './terminal'
 
@@ -44,7 +43,7 @@ async function reload(server: ConatServer, running: Running): Promise<string[]> 
   const { options, settings, users, usersPath } = running
   const next = settingsOf(options)
   // A mistake in it shows before anything has changed.
-  if (users !== undefined && usersPath !== undefined) await usersFile(usersPath)
+  if (users !== undefined) await usersOf({ ...next, usersPath })
   secure(server, next.settings)
   try {
     server.setLimits(limitsOf(next.settings))

@@ -2,9 +2,8 @@
 import type { Command } from 'commander'
 import type { ServerOptions } from '../../index'
 import { type ConatServer, init } from '../index'
-import { usersFile } from '../users'
 import { reloadAtHangup } from './broker-reload'
-import { type BrokerArguments, settingsOf } from './broker-settings'
+import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
 import { examples, talking } from './command'
 import { CommandError, codeOf, EXIT, textOf } from './failure'
 import { tellServiceManager } from './service-manager'
@@ -50,8 +49,9 @@ export function broker(program: Command): void {
 
 async function run(options: BrokerArguments): Promise<void> {
   const terminal = new Terminal(options)
-  const { settings, drainDeadline, usersPath } = settingsOf(options)
-  const users = usersPath === undefined ? undefined : await usersFile(usersPath)
+  const broker = settingsOf(options)
+  const { settings, drainDeadline, usersPath } = broker
+  const users = await usersOf(broker)
   if (options.check === true) return check(settings, terminal, options)
   const stop = stopped()
   const server = init(

@@ -3,11 +3,16 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { DrainOptions, ServerOptions } from '../../index'
 import { JsoncFile, nameOf, type Path } from '../config/jsonc'
+import type { Origin } from './refused-setting'
 
 export interface Config {
   settings: ServerOptions
   drain: DrainOptions
   usersFile?: string
+  /** Of each setting, what is inside others included. */
+  origins: Origin[]
+  /** An error that names the place of a value. */
+  error(path: Path, text: string): Error
 }
 
 /** The keys of an object of the file: options by their own names, and files in place of what is in them. */
@@ -79,14 +84,31 @@ const KEYS = [...OPTIONS, ...Object.keys(SECTIONS), '$schema', 'usersFile']
 export function readConfig(path: string): Config {
   const file = new JsoncFile(path)
   const settings: Record<string, unknown> = {}
-  const config: Config = { settings, drain: {} }
+  const origins: Origin[] = []
+  const config: Config = { settings, drain: {}, origins, error: (at, text) => file.error(at, text) }
   for (const [key, value] of file.entries([], KEYS)) {
     if (key === 'drain') config.drain = drainOf(file)
     else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, [key]))
     else if (isSection(key, value)) settings[key] = section(file, key)
     else if (key !== '$schema') settings[key] = withVariables(file, [key], value)
   }
+  for (const [key, value] of Object.entries(settings)) {
+    const files = isSection(key, value) ? SECTIONS[key]!.files : undefined
+    const nameIn = Object.fromEntries(Object.entries(files ?? {}).map(([name, option]) => [option, name]))
+    for (const setting of pathsOf(value, [key])) {
+      const [top, name, ...rest] = setting as [string, string?, ...Path]
+      const at = name === undefined ? [top] : [top, nameIn[name] ?? name, ...rest]
+      origins.push({ setting, error: text => file.error(at, text) })
+    }
+  }
   return config
+}
+
+/** The path of a value, and of all inside it. */
+function pathsOf(value: unknown, path: Path): Path[] {
+  if (value === null || typeof value !== 'object' || Buffer.isBuffer(value)) return [path]
+  const inside = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+  return [path, ...inside.flatMap(([step, item]) => pathsOf(item, [...path, step]))]
 }
 
 function drainOf(file: JsoncFile): DrainOptions {

@@ -1,5 +1,6 @@
 // What is sent and what was received, as text on a command line or in a pipe.
 import { fstatSync } from 'node:fs'
+import { jsonFault } from '../config/jsonc'
 import { MessageData } from '../index'
 import { CommandError, EXIT, UsageError } from './failure'
 import { onStop, stopSignal } from './stopping'
@@ -20,8 +21,8 @@ export function parsePayload(input: string | Buffer, form: Form): unknown {
     case 'json':
       try {
         return JSON.parse(input.toString())
-      } catch (error) {
-        throw new UsageError(`the payload is no JSON: ${(error as Error).message}`)
+      } catch {
+        throw new UsageError(`the payload is no JSON: ${jsonFault(input.toString())}`)
       }
     case 'text':
       return input.toString()

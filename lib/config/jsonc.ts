@@ -28,8 +28,7 @@ export class JsoncFile {
     const errors: ParseError[] = []
     const root = parseTree(this.#text, errors, { allowTrailingComma: true })
     const [first] = errors
-    if (first !== undefined)
-      throw this.#errorAt(first.offset, `not JSON: ${printParseErrorCode(first.error)}`)
+    if (first !== undefined) throw this.#errorAt(first.offset, `not JSON: ${wordsOf(first)}`)
     if (root?.type !== 'object') throw this.#errorAt(0, 'the file must be an object')
     this.#root = root
     this.#checkKeys(root)
@@ -79,10 +78,47 @@ export class JsoncFile {
   }
 
   #errorAt(offset: number, text: string): FabricError {
-    const before = this.#text.slice(0, offset).split('\n')
-    const place = `${this.path}:${before.length}:${before.at(-1)!.length + 1}`
+    const place = `${this.path}:${placeOf(this.#text, offset)}`
     return new FabricError(`${place}: ${text}`, 'ERR_INVALID_ARG_VALUE')
   }
+}
+
+/** Returns where and why a text is no JSON: `2:8: a colon is missing`. */
+export function jsonFault(text: string): string {
+  const errors: ParseError[] = []
+  parseTree(text, errors, { disallowComments: true })
+  const [first] = errors
+  return first === undefined ? 'it is no JSON' : `${placeOf(text, first.offset)}: ${wordsOf(first)}`
+}
+
+/** Line and column. */
+function placeOf(text: string, offset: number): string {
+  const before = text.slice(0, offset).split('\n')
+  return `${before.length}:${before.at(-1)!.length + 1}`
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  InvalidSymbol: 'this is no value; texts stand in double quotes',
+  InvalidNumberFormat: 'this is no number',
+  PropertyNameExpected: 'a key in double quotes is missing',
+  ValueExpected: 'a value is missing',
+  ColonExpected: 'a colon is missing',
+  CommaExpected: 'a comma is missing',
+  CloseBraceExpected: 'a } is missing',
+  CloseBracketExpected: 'a ] is missing',
+  EndOfFileExpected: 'there is more behind the end of the value',
+  InvalidCommentToken: 'a comment cannot be here',
+  UnexpectedEndOfComment: 'this comment has no end',
+  UnexpectedEndOfString: 'this text has no end',
+  UnexpectedEndOfNumber: 'this number has no end',
+  InvalidUnicode: 'this is no \\uXXXX',
+  InvalidEscapeCharacter: 'there is no such character behind a backslash',
+  InvalidCharacter: 'a text cannot have this character',
+}
+
+function wordsOf({ error }: ParseError): string {
+  const name = printParseErrorCode(error)
+  return WORDS[name] ?? name
 }
 
 /** `users.ann.roles[0]`. */

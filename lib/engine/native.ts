@@ -17,6 +17,7 @@ interface Addon {
   drain(session: number): Buffer[] | null
   clientOpen(session: number, handle: number, options: string): EngineFailure | null
   brokerOpen(session: number, handle: number, options: string): EngineFailure | null
+  brokerCheck(options: string): EngineFailure | null
   brokerDrain(session: number, handle: number, spread: number): void
   brokerClose(session: number, handle: number): void
   brokerSecure(session: number, handle: number, options: string): EngineFailure | null
@@ -89,6 +90,7 @@ export const native = {
     addon.clientOpen(session, handle, options),
   brokerOpen: (handle: number, options: string): EngineFailure | null =>
     addon.brokerOpen(session, handle, options),
+  brokerCheck: (options: string): EngineFailure | null => addon.brokerCheck(options),
   brokerDrain: (handle: number, spread: number): void => addon.brokerDrain(session, handle, spread),
   brokerClose: (handle: number): void => addon.brokerClose(session, handle),
   brokerSecure: (handle: number, options: string): EngineFailure | null =>

@@ -67,6 +67,12 @@ pub fn broker_open(session: u32, handle: u32, options: String) -> Option<JsFailu
     }))
 }
 
+/// Checks the options of an embedded broker as `broker_open` does, and starts nothing.
+#[napi(catch_unwind)]
+pub fn broker_check(options: String) -> Option<JsFailure> {
+    answer(Some(BrokerOptions::parse(&options).and_then(|options| options.prepare().map(|_| ()))))
+}
+
 /// Gives a broker another certificate for the handshakes to come.
 #[napi(catch_unwind)]
 pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFailure> {

@@ -308,8 +308,13 @@ impl BrokerOptions {
         }
     }
 
+    /// Returns which connections to accept, and how to reach the fabric above. Fails if an option cannot be.
+    pub fn prepare(&self) -> Result<(AcceptOptions, Option<NatsOptions>), Failure> {
+        Ok((self.accept()?, self.upstream()?))
+    }
+
     /// Returns how to reach the fabric above, if there is one.
-    pub fn upstream(&self) -> Result<Option<NatsOptions>, Failure> {
+    fn upstream(&self) -> Result<Option<NatsOptions>, Failure> {
         let Some(UpstreamSettings { address, tls, proxy: through, nats, .. }) = &self.upstream else {
             return Ok(None);
         };
@@ -331,7 +336,7 @@ impl BrokerOptions {
     }
 
     /// Returns which connections to accept, and how.
-    pub fn accept(&self) -> Result<AcceptOptions, Failure> {
+    fn accept(&self) -> Result<AcceptOptions, Failure> {
         let defaults = AcceptOptions::default();
         let host = self.host();
         let is_loopback = host == LOOPBACK || host == "localhost" || host == "::1";

@@ -168,7 +168,7 @@ impl Session {
 
     /// Starts a broker. An event reports that it is ready, or why it is not.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
-        let (mut accept, upstream) = (options.accept()?, options.upstream()?);
+        let (mut accept, upstream) = options.prepare()?;
         let pages = options.pages();
         if !pages.is_empty() {
             let events = self.events.clone();
