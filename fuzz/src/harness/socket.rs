@@ -163,7 +163,7 @@ fn turn(u: &mut Unstructured<'_>, now: Instant, socket: &mut Either) -> Result<(
         (Either::Client(socket), 2) => socket.handle_fabric_down(now),
         (Either::Client(socket), 3) => socket.handle_subscribed(now),
         (Either::Client(socket), 4) => socket.connect(now),
-        (Either::Client(socket), 5) => socket.disconnect(),
+        (Either::Client(socket), 5) => socket.disconnect(now),
         (Either::Client(socket), _) => socket.handle_subscribe_failed(now, None),
         (Either::Server(socket), 0..=3) => socket.handle_fabric_up(now),
         (Either::Server(socket), _) => socket.handle_fabric_down(now),
