@@ -3,6 +3,14 @@ import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { describeNats, NatsServer } from '../support/nats'
 import { disconnection, join, listening, numbers, take } from '../support/sockets'
 
+/** How a call that fails does. */
+function outcome(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => 'done',
+    error => [error.code, error.message],
+  )
+}
+
 type Join = (gateway: ConatServer) => Client
 
 /** The ways to plug in of clients that are told of ends. */
@@ -34,7 +42,7 @@ describeNats('NATS that dies under gateways', () => {
     await nats.start()
   })
 
-  describe.each(WAYS)('with clients %s', (_name, joinBy) => {
+  describe.each(WAYS)('with clients %s', (way, joinBy) => {
     const at = (gateway: number): Client => {
       const client = joinBy(gateways[gateway]!)
       clients.push(client)
@@ -86,5 +94,43 @@ describeNats('NATS that dies under gateways', () => {
       const all = numbers(1, 3).flatMap(n => numbers(100 * n + 1, 100 * n + 100))
       expect(await got).toEqual([all, all])
     })
+
+    // A handler in this process that does not end is waited for.
+    const owes = way === 'in-process' ? [] : [['whose clients owe answers elsewhere', 1, 0] as const]
+    test.each([['whose clients wait for answers from elsewhere', 0, 1] as const, ...owes])(
+      'a gateway %s drains at once, and they are told',
+      async (_case, callerAt, memberAt) => {
+        let isAsked: () => void = () => {}
+        const asked = new Promise<void>(resolve => (isAsked = resolve))
+        const wait = (): Promise<void> => {
+          isAsked()
+          return new Promise(() => {})
+        }
+        await at(memberAt).service('work', { wait })
+        const caller = at(callerAt)
+        const work = caller.call<{ wait(): Promise<void> }>('work', {
+          waitForInterest: true,
+          timeout: 60_000,
+        })
+        const outcomes = [outcome(work.wait())]
+        await asked
+        await nats.kill()
+        await new Promise(resolve => setTimeout(resolve, 1000))
+        // What is made now is held.
+        outcomes.push(outcome(caller.request('nobody', 1, { timeout: 60_000 })))
+        outcomes.push(outcome(caller.publish('nobody', 1, { timeout: 60_000 })))
+        await new Promise(resolve => setTimeout(resolve, 100))
+        const since = Date.now()
+        await gateways[0]!.drain({ spread: 100, deadline: 60_000 })
+        expect(Date.now() - since).toBeLessThan(SOON)
+        if (callerAt === 0) {
+          expect(await Promise.all(outcomes)).toEqual([
+            ['EPIPE', expect.stringMatching(/ended|upstream/)],
+            [408, expect.stringContaining('drains')],
+            [408, expect.stringContaining('drains')],
+          ])
+        }
+      },
+    )
   })
 })

@@ -301,6 +301,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   async #drain(drain: Drain): Promise<void> {
     if (this.state !== 'closed') {
       if (CHANNELS.brokerDrain.hasSubscribers) CHANNELS.brokerDrain.publish({ broker: this })
+      views.leave(this.#handle)
       // Whoever lives in this process ends with it: its sockets say so while they can.
       const clients = [...this.#clients].map(client => drain.part(1 / 2, half => client.drain(half)))
       await Promise.allSettled(clients)

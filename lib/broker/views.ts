@@ -161,6 +161,11 @@ export function changeLimits(broker: number, limits: LimitChanges): void {
   ask(broker, { op: 'changeLimits', limits })
 }
 
+/** A drain has begun, with the clients in this process. */
+export function leave(broker: number): void {
+  ask(broker, { op: 'leave' })
+}
+
 export function noteAction(broker: number, action: string, text: string): void {
   ask(broker, { op: 'noteAction', action, text })
 }

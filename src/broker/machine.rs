@@ -79,6 +79,7 @@ pub struct Broker {
     told: u64,
     authorizer: Option<Authorizer>,
     drain: Option<Drain>,
+    is_leaving: bool,
     upstream: Option<Box<Upstream>>,
 }
 
@@ -111,6 +112,7 @@ impl Broker {
             effort: 0,
             told: 0,
             drain: None,
+            is_leaving: false,
         }
     }
 

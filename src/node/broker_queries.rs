@@ -65,6 +65,8 @@ enum Query {
     ChangeLimits {
         limits: Limits,
     },
+    /// A drain has begun, in this process first.
+    Leave,
     NoteAction {
         action: String,
         text: String,
@@ -179,6 +181,10 @@ fn look(machine: &mut Broker, now: Instant, query: Query) -> String {
         }
         Query::Disconnect { ids } => machine.disconnect(&ids).into(),
         Query::Revalidate { ids } => machine.revalidate(now, ids.as_ref()).into(),
+        Query::Leave => {
+            machine.leave(now);
+            true.into()
+        }
         Query::NoteAction { action, text } => {
             machine.note_action(&action, &text);
             true.into()

@@ -65,10 +65,28 @@ impl Broker {
         }
     }
 
-    /// Whether something may still come for a client that leaves, or somebody beyond waits for its answer.
+    /// Whether something may still come for a client that leaves, or somebody beyond waits for its answer
+    /// and can be given it.
     pub(super) fn is_awaited_beyond(&self, now: Instant, entry: &Peer) -> bool {
-        self.upstream.as_ref().is_some_and(|upstream| upstream.drains(entry.id))
-            || entry.owed.as_ref().is_some_and(|owed| owed.is_awaited(now))
+        let Some(upstream) = &self.upstream else { return false };
+        let is_owed = || entry.owed.as_ref().is_some_and(|owed| owed.is_awaited(now));
+        upstream.drains(entry.id) || (!upstream.is_severed() && is_owed())
+    }
+
+    /// Returns whether this broker drains while the fabric above is out of reach: what waits for that, or for
+    /// an answer from there, would hold it up in vain.
+    pub(super) fn is_leaving_severed(&self) -> bool {
+        self.is_leaving && self.upstream.as_ref().is_some_and(|upstream| upstream.is_severed())
+    }
+
+    /// Ends what waits for the fabric above, if that is out of reach and this broker drains.
+    pub(super) fn end_out_of_reach(&mut self, now: Instant) {
+        if !self.is_leaving_severed() {
+            return;
+        }
+        let places = self.upstream.as_mut().map(|upstream| upstream.give_up()).unwrap_or_default();
+        self.handle_upstream_events();
+        places.into_iter().for_each(|place| self.tell_ended(now, place));
     }
 
     /// A peer is gone: whoever waits for its answers is told, now or when its client does not come back in

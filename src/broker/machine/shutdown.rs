@@ -30,7 +30,15 @@ impl Broker {
         self.admission.close();
         self.note_drain();
         self.drain = Some(Drain::new(now, spread, self.connections()));
+        self.leave(now);
         self.release_due(now);
+    }
+
+    /// A drain begins, perhaps with the clients in this process, which the others need until then: nothing
+    /// waits any more for a fabric above that is out of reach.
+    pub fn leave(&mut self, now: Instant) {
+        self.is_leaving = true;
+        self.end_out_of_reach(now);
     }
 
     /// Returns, once a drain, that the last connection has gone.

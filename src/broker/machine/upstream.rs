@@ -7,7 +7,7 @@ use super::super::account::Owner;
 use super::super::error::Refusal;
 use super::super::router::Choice;
 use super::super::upstream::{
-    Class, Client, Counted, carried_bytes, has_one_owner, held_cost, is_local, is_reserved,
+    Class, Client, Counted, LEAVING, carried_bytes, has_one_owner, held_cost, is_local, is_reserved,
 };
 use super::super::{PeerId, UpstreamState, UpstreamStats, limits};
 use super::Broker;
@@ -165,8 +165,11 @@ impl Broker {
             Ok(()) => {
                 // Counted by the upstream from here on.
                 self.peers.give_back(peer, cost);
-                if let Some(upstream) = &mut self.upstream {
-                    upstream.hold(now, client, op);
+                let is_leaving = self.is_leaving_severed();
+                match &mut self.upstream {
+                    Some(upstream) if is_leaving => upstream.refuse(peer, &op, LEAVING),
+                    Some(upstream) => upstream.hold(now, client, op),
+                    None => {}
                 }
                 self.handle_upstream_events();
             }

@@ -33,6 +33,10 @@ impl Broker {
                 UpstreamEvent::Interest(subject, is_there) => self.handle_interest_beyond(&subject, is_there),
                 UpstreamEvent::Elsewhere(inbox, is_there) => self.handle_elsewhere(now, &inbox, is_there),
                 UpstreamEvent::Unanswered(inbox, places) => self.end_unanswered(now, inbox, places),
+                UpstreamEvent::Severed(is_severed) => {
+                    self.handle_severed(is_severed);
+                    self.end_out_of_reach(now);
+                }
                 event => self.handle_upstream_event(event),
             }
         }
@@ -82,13 +86,13 @@ impl Broker {
                     self.acknowledge(peer, Some(ack), Reply::Error(error.clone()));
                 }
             }
-            UpstreamEvent::Severed(is_severed) => self.handle_severed(is_severed),
             UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
             UpstreamEvent::HasRoom(peers) => peers.into_iter().for_each(|peer| self.peers.wake(peer)),
             UpstreamEvent::Ready(_)
             | UpstreamEvent::Interest(..)
             | UpstreamEvent::Elsewhere(..)
-            | UpstreamEvent::Unanswered(..) => {
+            | UpstreamEvent::Unanswered(..)
+            | UpstreamEvent::Severed(_) => {
                 tracing::error!("an event of the upstream at the wrong time");
             }
         }

@@ -122,6 +122,15 @@ impl Fellows {
         }
     }
 
+    /// Forgets what was asked from here, but of clients here. Returns where the answers would have come to.
+    pub(super) fn take_asked(&mut self) -> Vec<Subject> {
+        let is_beyond = |asked: &Asked| !asked.holders.iter().any(|(holder, _)| *holder == self.name);
+        let beyond = self.asked.extract_if(|_, asked| is_beyond(asked));
+        let mut places: Vec<Subject> = beyond.map(|(place, _)| place).collect();
+        places.sort_unstable();
+        places
+    }
+
     /// A client here was given what was asked from elsewhere.
     pub(super) fn note_held(&mut self, now: Instant, place: &Subject, inbox: &Pattern) {
         if let Some(asked) = self.asked.get_mut(place) {

@@ -7,6 +7,7 @@ mod held;
 mod requests;
 
 use self::answers::FULL;
+pub(in crate::broker) use self::answers::LEAVING;
 use self::drains::Leaving;
 use self::fellows::is_of_gateways;
 pub(in crate::broker) use self::held::cost as held_cost;
@@ -198,6 +199,7 @@ impl Upstream {
                 | UpstreamEvent::Interest(..)
                 | UpstreamEvent::Elsewhere(..)
                 | UpstreamEvent::Unanswered(..)
+                | UpstreamEvent::Severed(_)
         );
         if needs_clock { None } else { self.events.pop_front() }
     }

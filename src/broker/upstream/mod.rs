@@ -19,5 +19,5 @@ mod usage;
 pub(super) use class::{Class, has_one_owner, is_local, is_reserved};
 pub use config::{UpstreamConfig, UpstreamState, UpstreamStats};
 pub(super) use event::{Counted, UpstreamEvent};
-pub(super) use machine::{Upstream, carried_bytes, held_cost};
+pub(super) use machine::{LEAVING, Upstream, carried_bytes, held_cost};
 pub(super) use outgoing::Client;

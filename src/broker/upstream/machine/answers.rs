@@ -7,7 +7,7 @@ use super::fellows::is_of_gateways;
 use super::{Awaited, Upstream};
 use crate::base::Code;
 use crate::broker::PeerId;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, ClientOp, OpError, Reply, SubscribeStatus, UpstreamOp};
 
 impl Upstream {
@@ -167,8 +167,16 @@ impl Upstream {
         self.events.push_back(UpstreamEvent::Answer(peer, ack, reply));
     }
 
+    /// Refuses what is held. Returns where those wait for answers who have asked beyond.
+    pub(in crate::broker) fn give_up(&mut self) -> Vec<Subject> {
+        for (peer, op) in self.held.take_all(&mut self.usage) {
+            self.refuse(peer, &op, LEAVING);
+        }
+        self.fellows.take_asked()
+    }
+
     /// Answers an operation that cannot be held any longer.
-    pub(super) fn refuse(&mut self, peer: PeerId, op: &ClientOp, why: &str) {
+    pub(in crate::broker) fn refuse(&mut self, peer: PeerId, op: &ClientOp, why: &str) {
         let ack = match op {
             ClientOp::Publish { ack, .. } => *ack,
             ClientOp::Request { ack, .. } | ClientOp::WaitForInterest { ack, .. } => Some(*ack),
@@ -182,5 +190,7 @@ fn timeout(message: &str) -> Reply {
     Reply::Error(OpError { message: message.to_owned(), code: Code::Timeout.number() })
 }
 
+/// Why nothing is held.
+pub(in crate::broker) const LEAVING: &str = "the upstream is away, and this broker drains";
 /// Why something is not held.
 pub(super) const FULL: &str = "the upstream is away, and as much waits for it as may";

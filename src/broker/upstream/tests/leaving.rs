@@ -97,3 +97,39 @@ fn what_a_socket_asks_over_the_fabric_above_keeps_nobody() {
         assert!(is_let_go(&stage, listener), "{subject}");
     }
 }
+
+#[test]
+fn who_leaves_while_the_fabric_above_is_out_of_reach_waits_for_nobody_there_and_is_told() {
+    for drains_first in [false, true] {
+        let mut stage = gateway();
+        let (member, asker) = (asked_member(&mut stage, 1), stage.join());
+        lose(&mut stage);
+        let ask = |stage: &mut Stage| {
+            stage.begin(asker, |ack| ClientOp::Publish {
+                ack: Some(ack),
+                publication: publication("far", "1", 0, true, "?"),
+            })
+        };
+        let held = ask(&mut stage);
+        if drains_first {
+            stage.broker.drain(stage.now, Duration::ZERO);
+        }
+        stage.pass(Duration::from_millis(499));
+        assert_eq!(stage.answer(asker, held), None, "it may be a moment");
+        stage.pass(Duration::from_millis(1));
+        if !drains_first {
+            assert_eq!(stage.answer(asker, held), None, "it waits, as does who is not sent away");
+            stage.broker.drain(stage.now, Duration::ZERO);
+        }
+        let late = ask(&mut stage);
+        for ack in [held, late] {
+            let (text, code) = error_of(stage.answer(asker, ack).expect("told"));
+            assert_eq!((text.contains("drains"), code), (true, Some(408)));
+        }
+        stage.leave_quietly(asker);
+        stage.pass(MOMENT);
+        stage.leave_quietly(member);
+        stage.pass(MOMENT);
+        assert_eq!([asker, member].map(|peer| is_let_go(&stage, peer)), [true; 2]);
+    }
+}
