@@ -94,7 +94,8 @@ impl Fellows {
     /// The fabric above is there, perhaps again: what was said meanwhile was not heard.
     pub(super) fn handle_ready(&mut self, now: Instant) {
         (self.is_new, self.says_at) = (true, Some(now));
-        self.gateways.values_mut().for_each(|gateway| gateway.looks_at = now + SILENCE);
+        let silence = self.silence();
+        self.gateways.values_mut().for_each(|gateway| gateway.looks_at = now + silence);
         self.tell_all_again();
     }
 
@@ -170,7 +171,7 @@ impl Fellows {
         if !is_known && self.gateways.len() >= MAX_GATEWAYS {
             return;
         }
-        let gateway = Gateway { heard_at: now, serves, looks_at: now + SILENCE };
+        let gateway = Gateway { heard_at: now, serves, looks_at: now + self.silence() };
         self.gateways.insert(from.clone(), gateway);
         for (inbox, places) in holds {
             for place in places {
@@ -194,18 +195,20 @@ impl Fellows {
 
     /// It is known whether a gateway that is silent is connected.
     pub(super) fn handle_look(&mut self, now: Instant, name: &Arc<str>, is_there: bool) {
-        let is_silent = self.gateways.get(name).is_some_and(|gateway| gateway.heard_at + SILENCE <= now);
+        let is_silent =
+            self.gateways.get(name).is_some_and(|gateway| gateway.heard_at + self.silence() <= now);
         if is_silent && !is_there && self.says_at.is_some() {
             self.end(now, name, false);
         }
     }
 
     fn end(&mut self, now: Instant, name: &Arc<str>, is_in_order: bool) {
+        let claimed_within = self.claimed_within();
         let Some(gateway) = self.gateways.remove(name) else { return };
         let mut by_inbox: BTreeMap<String, Vec<Subject>> = BTreeMap::new();
         let mut unclaimed = Vec::new();
         // By then it would have said what it has.
-        let silent_since = gateway.heard_at.checked_sub(CLAIMED_WITHIN);
+        let silent_since = gateway.heard_at.checked_sub(claimed_within);
         let may_have = |at: Instant| silent_since.is_none_or(|since| at >= since);
         for (place, asked) in &mut self.asked {
             if asked.holders.is_empty() {
@@ -227,7 +230,7 @@ impl Fellows {
         unclaimed.sort_unstable();
         if !by_inbox.is_empty() || !unclaimed.is_empty() {
             // Its clients may be back elsewhere until then, and others say what they have.
-            let at = (gateway.heard_at + ANSWER_GRACE).max(now + CLAIMED_WITHIN);
+            let at = (gateway.heard_at + ANSWER_GRACE).max(now + claimed_within);
             self.ends.push(End { at, by_inbox, unclaimed });
         }
     }
@@ -243,14 +246,15 @@ impl Fellows {
         let mut steps = Vec::new();
         let Some(says_at) = self.says_at else { return steps };
         if says_at <= now {
-            self.says_at = Some(now + PAUSE);
+            self.says_at = Some(now + self.pause());
             self.forget_old(now);
             self.has_said_serves = serves;
             steps.extend(self.words(now.checked_sub(MIN_AGE), serves).into_iter().map(Step::Say));
         }
+        let silence = self.silence();
         for (name, gateway) in &mut self.gateways {
             if gateway.looks_at <= now {
-                gateway.looks_at = now + SILENCE;
+                gateway.looks_at = now + silence;
                 steps.push(Step::Look(name.clone()));
             }
         }
@@ -270,6 +274,29 @@ impl Fellows {
         }
         steps.retain(|step| !matches!(step, Step::Ended(_, places) if places.is_empty()));
         steps
+    }
+
+    /// Returns the pause between two words, on average: with many gateways a longer one, for whatever one
+    /// says all others hear.
+    fn pace(&self) -> Duration {
+        PACE.max(SHARE * u32::try_from(self.gateways.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the pause of this one, which is none of the others': those who were ready at one moment do not
+    /// speak together for long.
+    fn pause(&self) -> Duration {
+        let place = self.name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        self.pace().mul_f64(1.0 - PACE_SPREAD + 2.0 * PACE_SPREAD * f64::from(place % 1000) / 1000.0)
+    }
+
+    /// After so long without a word it is looked whether a gateway is connected, and as often again.
+    fn silence(&self) -> Duration {
+        self.pace() * 5 / 2
+    }
+
+    /// A gateway that has a request has said so by then.
+    fn claimed_within(&self) -> Duration {
+        MIN_AGE + self.pace().mul_f64(1.0 + PACE_SPREAD) + UNDER_WAY
     }
 
     /// Returns the last words of a gateway that ends.
@@ -349,14 +376,16 @@ impl Asked {
     }
 }
 
-/// Between two words.
-const PAUSE: Duration = Duration::from_millis(400);
+/// Between two words of one gateway, where there are few.
+const PACE: Duration = Duration::from_millis(400);
+/// Between two words of any gateways, where there are many.
+const SHARE: Duration = Duration::from_millis(10);
+/// By how much of it the pause of one gateway may be longer or shorter.
+const PACE_SPREAD: f64 = 0.1;
 /// What is answered sooner is not told.
 const MIN_AGE: Duration = Duration::from_millis(100);
-/// A gateway that has a request has said so by then.
-const CLAIMED_WITHIN: Duration = Duration::from_millis(700);
-/// After so long without a word it is looked whether a gateway is connected, and as often again.
-const SILENCE: Duration = Duration::from_secs(1);
+/// A word takes no longer.
+const UNDER_WAY: Duration = Duration::from_millis(160);
 /// What no gateway has said to have is forgotten: a client of the fabric above may be at it.
 const UNCLAIMED_FOR: Duration = Duration::from_secs(10);
 /// What is older makes room, once half of it is taken.

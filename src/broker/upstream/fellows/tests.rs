@@ -222,3 +222,44 @@ fn what_is_remembered_is_bounded_and_what_is_answered_at_once_is_never_told() {
     let lens = (fabric.at(0).asked.len(), fabric.at(1).holds.len());
     assert_eq!(lens, (0, 0), "nobody waits for ever");
 }
+
+/// What a gateway hears costs each of them, and the fabric as many times more.
+#[test]
+fn however_many_gateways_there_are_each_hears_a_hundred_words_a_second_and_a_killed_one_is_known_soon() {
+    for (count, most) in [(3, 2200), (40, 2200), (100, 5000), (MAX_GATEWAYS, 12_000)] {
+        let mut fabric = Fabric::with(count);
+        fabric.words = 0;
+        for round in 0..10 {
+            for n in 0..count {
+                let (asker, holder) = (n, (n + 1) % count);
+                fabric.ask(asker, Some(holder), &format!("_INBOX.a{n}.{round}"));
+                if round > 0 {
+                    fabric.answer(asker, holder, &format!("_INBOX.a{n}.{}", round - 1));
+                }
+            }
+            fabric.pass(1000);
+        }
+        // Each of them hears all but its own.
+        let heard = fabric.words * (count - 1) / count / 10;
+        assert!(heard <= 110, "{count}: {heard}");
+        assert_eq!(fabric.ended, []);
+        fabric.gateways.remove(&1);
+        fabric.pass(20_000);
+        let [(0, after, _, places)] = &fabric.ended[..] else { panic!("{count}: {:?}", fabric.ended) };
+        assert_eq!(places, &[subject("_INBOX.a0.9")], "{count}");
+        assert!(*after < Duration::from_millis(most), "{count}: {after:?}");
+    }
+}
+
+#[test]
+fn gateways_that_are_ready_at_the_same_moment_do_not_speak_at_the_same_moments() {
+    let mut fabric = Fabric::with(50);
+    fabric.pass(60_000);
+    let mut busiest = 0;
+    for _ in 0..200 {
+        let before = fabric.words;
+        fabric.pass(10);
+        busiest = busiest.max(fabric.words - before);
+    }
+    assert!(busiest <= 10, "{busiest} of 50 within 10 ms");
+}
