@@ -1755,7 +1755,9 @@ declare abstract class ConatSocketBase<
    * socket, both directions of it, as soon as the other side has taken what was written; `destroy()` closes it, as does
    * a loop that is left when nothing was written, and `destroy(error)`, as of a `pipeline` that fails or is aborted,
    * destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream
-   * ends behind the data; when the socket is lost, the stream is destroyed with the reason.
+   * ends behind the data. When the socket is lost or aborted, the stream is destroyed with the reason: behind what has
+   * arrived if somebody has begun to read it (what is written meanwhile fails with the reason at once, and drops that, as
+   * with a stream of Node.js), else at once.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `toWeb` makes streams of the platform.

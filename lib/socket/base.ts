@@ -278,8 +278,9 @@ export abstract class ConatSocketBase
   toDuplex(options?: SocketDuplexOptions): Duplex {
     const receiver = this.#openReceiver()
     receiver.checkFree()
-    const duplex = openDuplex(this, options, isOrderly)
+    const duplex = openDuplex(this, receiver.inbox, options, isOrderly)
     receiver.take()
+    receiver.inbox.isStreamed = true
     this.#stream = duplex
     return duplex
   }

@@ -28,14 +28,22 @@ export interface DuplexSocket {
   destroy(reason: unknown): void
 }
 
+/** What had arrived at the socket, and was not handed over, when that was closed. */
+export interface Leftovers {
+  readonly hasLeft: boolean
+  /** Returns the next of it. Throws what can not be decoded. */
+  takeLeft(): [data: unknown, headers: Headers] | undefined
+}
+
 /** `isOrderly` returns whether nothing is missing after a close for this reason. */
 export function openDuplex(
   socket: DuplexSocket,
+  leftovers: Leftovers,
   options: SocketDuplexOptions | undefined,
   isOrderly: (reason: FabricError) => boolean,
 ): Duplex & WrittenStream {
   checkOptions('toDuplex', options, DUPLEX_SHAPE)
-  return new SocketDuplex(socket, options ?? {}, isOrderly)
+  return new SocketDuplex(socket, leftovers, options ?? {}, isOrderly)
 }
 
 /** `pipe` adds a listener of `unpipe` before anything else. A pipeline into a socket would never settle. */
@@ -48,13 +56,19 @@ export function pipeError(): FabricError {
 
 class SocketDuplex extends Duplex implements WrittenStream {
   readonly #socket: DuplexSocket
+  readonly #leftovers: Leftovers
   readonly #hasHeaders: boolean
   readonly #isOrderly: (reason: FabricError) => boolean
   /** Whether anything was written or piped to it. */
   #isWriting = false
+  /** Whether what comes next is asked for. */
+  #isWanted = false
+  /** The socket is closed: how the stream ends behind what is left, `null` in order. */
+  #outcome: FabricError | null | undefined
 
   constructor(
     socket: DuplexSocket,
+    leftovers: Leftovers,
     options: SocketDuplexOptions,
     isOrderly: (reason: FabricError) => boolean,
   ) {
@@ -63,6 +77,7 @@ class SocketDuplex extends Duplex implements WrittenStream {
     if (highWaterMark !== undefined) settings.highWaterMark = highWaterMark
     super(settings)
     this.#socket = socket
+    this.#leftovers = leftovers
     this.#hasHeaders = options.headers ?? DUPLEX_SHAPE.headers.default
     this.#isOrderly = isOrderly
     if (socket.state === 'closed') {
@@ -82,12 +97,22 @@ class SocketDuplex extends Duplex implements WrittenStream {
   }
 
   override _read(): void {
-    this.#socket.resume()
+    this.#isWanted = true
+    if (this.#outcome === undefined) this.#socket.resume()
+    else this.#readLeft()
+  }
+
+  override read(size?: number): unknown {
+    const chunk = super.read(size)
+    // An error drops what the stream holds: it comes when that is read, or is less than is asked for.
+    if (this.#outcome && size !== 0 && (chunk === null || this.readableLength === 0)) this.#checkCutOff()
+    return chunk
   }
 
   override _write(chunk: unknown, _encoding: string, done: (error?: Error | null) => void): void {
     this.#isWriting = true
-    if (!this.writableObjectMode) this.#writeBytes(chunk as Buffer, 0, done)
+    if (this.#outcome) done(this.#outcome)
+    else if (!this.writableObjectMode) this.#writeBytes(chunk as Buffer, 0, done)
     else if (this.#hasHeaders) {
       const { data, headers } = (chunk ?? {}) as { data?: unknown; headers?: Headers }
       this.#writeOne(data, headers === undefined ? null : { headers }, done)
@@ -126,16 +151,54 @@ class SocketDuplex extends Duplex implements WrittenStream {
       )
       return
     }
-    if (!this.push(chunk)) this.#socket.pause()
+    if (this.push(chunk)) return
+    this.#isWanted = false
+    this.#socket.pause()
   }
 
   #handleClosed(reason: FabricError | undefined): void {
     // Who leaves lets go of what it is in the middle of: that is no end of a stream, which its own end is.
-    if (reason?.draining && !this.writableEnded) this.destroy(reason)
-    else if (reason !== undefined && !this.#isOrderly(reason)) this.destroy(reason)
+    const isLeft = reason?.draining && !this.writableEnded
+    if (reason !== undefined && (isLeft || !this.#isOrderly(reason))) {
+      // A writer is told at once.
+      if (this.#isRead) this.#endBehindRest(reason)
+      else this.destroy(reason)
+    }
     // Closed here, and not by the stream: as a file that is closed while it is read, which is no end either.
     else if (reason?.code !== 'ERR_SOCKET_CLOSED_BY_PEER' && !this.writableEnded) this.destroy()
-    else this.push(null)
+    else this.#endBehindRest(null)
+  }
+
+  /** Whether somebody has begun to read. */
+  get #isRead(): boolean {
+    return this.readableDidRead || this.readableFlowing !== null || this.listenerCount('readable') > 0
+  }
+
+  #endBehindRest(outcome: FabricError | null): void {
+    this.#outcome = outcome
+    if (this.#isWanted || !this.#leftovers.hasLeft) this.#readLeft()
+  }
+
+  /** Hands out what is left, as much as is asked for, and ends behind it. */
+  #readLeft(): void {
+    try {
+      do {
+        const item = this.#leftovers.takeLeft()
+        if (item === undefined) {
+          if (this.#outcome === null) this.push(null)
+          else if (this.readableLength === 0) this.#checkCutOff()
+          return
+        }
+        this.#receive(...item)
+      } while (this.#isWanted && !this.destroyed)
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  /** Fails it, unless something is left. */
+  #checkCutOff(): void {
+    if (this.#outcome && !this.#leftovers.hasLeft) process.nextTick(() => this.destroy(this.#outcome!))
   }
 
   #writeBytes(bytes: Buffer, from: number, done: (error?: Error | null) => void): void {

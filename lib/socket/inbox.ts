@@ -3,6 +3,7 @@
 import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
+import type { FabricError } from '../values/errors'
 import { Failure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, noteSettled } from '../values/throw-async'
@@ -29,6 +30,8 @@ export interface Sink {
   handleConsumed(): void
   /** The same, of one that was not handed over, since nobody wants it any more. */
   handleStale(arrived: Arrived): void
+  /** What could not be decoded when its socket was closed already. */
+  readonly undecoded: FabricError | undefined
 }
 
 /** Shared by all empty lists, which most sockets have. */
@@ -37,6 +40,10 @@ const NONE: readonly never[] = Object.freeze([])
 export class Inbox {
   readonly #sink: Sink
   #held: readonly Arrived[] = NONE
+  /** Whether what is held at the end is a stream's, which goes on reading. */
+  isStreamed = false
+  /** That, from its last to its first. */
+  #left: Arrived[] | undefined
   #iterators: readonly DataIterator[] = NONE
   #isFlowing = false
   #isPaused = false
@@ -162,6 +169,7 @@ export class Inbox {
    */
   end(failure?: Failure): void {
     this.#ended = true
+    if (this.isStreamed && this.#held.length > 0) this.#left = [...this.#held].reverse()
     this.#failure = failure ?? unreadFailure(this.#held.length)
     this.#held = NONE
     for (const iterator of this.#iterators) {
@@ -172,6 +180,24 @@ export class Inbox {
     this.#iterators = NONE
     this.#wakeIterators()
     this.#inHand?.forget()
+  }
+
+  get hasLeft(): boolean {
+    return this.#left !== undefined && this.#left.length > 0
+  }
+
+  /** Returns the next of what a stream has to read when it has ended. Throws what can not be decoded. */
+  takeLeft(): Item | undefined {
+    let arrived = this.#left?.pop()
+    while (arrived?.isStale) arrived = this.#left?.pop()
+    const item = arrived?.open()
+    if (arrived !== undefined && item === undefined) throw this.#sink.undecoded
+    return item
+  }
+
+  /** Why the data ends where it does, if that is what can not be decoded. */
+  get undecoded(): FabricError | undefined {
+    return this.#sink.undecoded
   }
 
   /** Fails the loops that wait. What comes later is for others. */
@@ -325,7 +351,9 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   async #failed(): Promise<IteratorResult<Item, undefined>> {
     this.drop()
     const result = await this.#unread.next()
-    return result.done ? result : await this.#failed()
+    if (!result.done) return await this.#failed()
+    if (this.#data.undecoded !== undefined) throw this.#data.undecoded
+    return result
   }
 
   /** Whether somebody waits for what comes next. */

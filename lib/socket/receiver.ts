@@ -49,6 +49,7 @@ export class Receiver implements Sink {
   readonly counters = new SocketCounters()
   readonly #owner: ReceiverOwner & EventEmitter
   readonly #context: ClientContext
+  undecoded: FabricError | undefined
   /** Whether a stream has the data. */
   #isTaken = false
 
@@ -202,5 +203,6 @@ export class Receiver implements Sink {
   /** Its stream has a gap now, so the socket cannot continue. */
   #handleFailure(error: FabricError): void {
     if (this.#owner.state !== 'closed') this.#owner.closeFor(error)
+    else this.undecoded ??= error
   }
 }
