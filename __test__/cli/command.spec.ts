@@ -23,11 +23,13 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['pub', 'a b', '1'], /selvedge: .*ERR_INVALID_SUBJECT/],
     [['pub', 'a.*', '1'], /selvedge: .*ERR_INVALID_SUBJECT/],
     [['pub', '', '1'], /selvedge: .*ERR_INVALID_SUBJECT/],
-    [['pub', 'a', '{', '--as', 'json'], /the payload is no JSON/],
+    [['pub', 'a', '{"a"\n 1}', '--as', 'json'], /the payload is no JSON: 2:2: a colon is missing/],
     [['pub', 'a', '1', '-H', 'none'], /NAME:VALUE/],
     [['pub', 'a', '1', '-H', 'CN-Reply:x'], /reserved/],
     [['req', 'a', '1', '-t', 'soon'], /such as 500, 5s or 2m/],
     [['req', 'a', '1', '-t', '999999999999'], /at most 24 days/],
+    [['req', 'a', '1', '-t', '0'], /must be more than 0/],
+    [['broker', '--drain-deadline', '0'], /must be more than 0/],
     [['reply', 'a'], /give DATA, --echo or --exec/],
     [['reply', 'a', 'x', '--echo'], /one of them/],
     [['forward', 'a', 'host:port'], /PORT, HOST:PORT or a path/],
@@ -82,6 +84,39 @@ describe('messages', () => {
     await run(['pub', 'parts', '--lines'], `${long}\n\nwindows\r\nlast`)
     const [, ...messages] = jsonLines((await sub.ended).stdout)
     expect(messages.map(({ data }) => data)).toEqual([long, '', 'windows', 'last'])
+  })
+
+  test.each<[string[], string, RegExp, number]>([
+    [
+      ['--as', 'json'],
+      '1\n2\n{\n4\n',
+      /^selvedge: line 3: the payload is no JSON: .*; 2 lines were published before\n/,
+      2,
+    ],
+    [
+      ['--require'],
+      '1\n',
+      /^selvedge: line 1: nobody listens .*; 0 lines were published before \(503\)\n/,
+      5,
+    ],
+  ])('of which one fails say how many were published: %j', async (args, input, complaint, code) => {
+    const { exit, stderr } = await run(['pub', 'lines', '--lines', ...args], input)
+    expect(stderr).toMatch(complaint)
+    expect(exit).toBe(code)
+  })
+
+  test('whose broker is gone say how many were published', async () => {
+    const broker = start('broker', '-p', '0')
+    const [, url] = await broker.until(/listening on (\S+)/)
+    const pub = start('pub', 'lines', '--lines', '--server', url!, '-t', '500', '--json')
+    pub.child.stdin.write('1\n2\n')
+    await pub.until(/published[\s\S]*published/)
+    await broker.stop('SIGKILL')
+    await pub.until(/disconnected/)
+    pub.child.stdin.write('3\n')
+    const { exit, stderr } = await pub.ended
+    expect(stderr).toMatch(/selvedge: line 3: .*; 2 lines were published before \(\w+\)\n$/)
+    expect(exit).toBe(6)
   })
 
   test('that nobody receives are a failure only if that is asked for', async () => {
@@ -149,6 +184,25 @@ describe('requests', () => {
     for (const command of both) await command.until(/answering on/)
     const { stdout } = await run(['req', 'who', '1', '--replies', '2'])
     expect(stdout.trimEnd().split('\n').sort()).toEqual(['ann', 'bob'])
+  })
+})
+
+describe('a broker that is full', () => {
+  test('is told of as that, is no refusal of who asks, and is waited for with --retry', async () => {
+    const own = start('broker', '-p', '0', '--max-connections', '1')
+    const [, url] = await own.until(/listening on (\S+)/)
+    const first = start('sub', 'a', '--server', url!)
+    await first.until(/listening/)
+    const { exit, stderr } = await run(['pub', 'a', '1', '--server', url!])
+    expect(stderr).toMatch(
+      /^selvedge: no connection to \S+: .*at most 1 connections \(429\)\n {2}try: selvedge doctor/,
+    )
+    expect(exit).toBe(3)
+    const patient = start('pub', 'a', '1', '--server', url!, '--retry')
+    const { stdout } = await run(['doctor', '--server', url!])
+    expect(stdout).toMatch(/FAIL +signin .*at most 1 connections \(429\) +→ raise maxConnections/)
+    await first.stop()
+    expect((await patient.ended).exit).toBe(0)
   })
 })
 
@@ -235,6 +289,11 @@ describe('sockets', () => {
     const command = start(...args, '-v')
     await command.until(/waiting until/)
     expect((await command.stop()).exit).toBe(0)
+  })
+
+  test('a wait for somebody has the time that was given', async () => {
+    const { exit, stderr } = await run(['socket', 'nobody', '--wait', '-t', '300'])
+    expect({ exit, stderr }).toEqual({ exit: 6, stderr: expect.stringMatching(/408/) })
   })
 
   test('nobody there is 5; a peer that is killed is 7', async () => {

@@ -6,7 +6,7 @@ import { connecting, examples } from './command'
 import { addressOf, type CommonOptions, open } from './connection'
 import { stopSignal } from './stopping'
 import { Terminal } from './terminal'
-import { count, duration } from './values'
+import { count, period } from './values'
 
 const WORKLOADS = ['pubsub', 'request', 'socket'] as const
 type Workload = (typeof WORKLOADS)[number]
@@ -32,7 +32,7 @@ export function bench(program: Command): void {
     )
     .addArgument(new Argument('[workload]').choices([...WORKLOADS, 'all']).default('all'))
     .option('--size <bytes>', 'payload of a message', count, 16)
-    .option('--duration <time>', 'of each workload', duration, 5000)
+    .option('--duration <time>', 'of each workload', period, 5000)
     .option('--window <n>', 'requests in flight', count, 64)
     .action(run)
   examples(command, 'selvedge bench --duration 1s', 'selvedge bench request --window 1 --duration 500ms')

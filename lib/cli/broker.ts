@@ -9,7 +9,7 @@ import { CommandError, codeOf, EXIT, textOf } from './failure'
 import { tellServiceManager } from './service-manager'
 import { stopped } from './stopping'
 import { Terminal } from './terminal'
-import { collected, count, duration, port } from './values'
+import { collected, count, period, port } from './values'
 import { version } from './version'
 
 export function broker(program: Command): void {
@@ -34,7 +34,7 @@ export function broker(program: Command): void {
     .option('--metrics', 'answer GET /metrics, for Prometheus, to this machine')
     .option('--monitor', 'show a page at /monitor, to this machine')
     .option('--monitor-password-file <file>', 'show it to whoever knows this password')
-    .option('--drain-deadline <time>', 'how long a drain may take (default: 10s)', duration)
+    .option('--drain-deadline <time>', 'how long a drain may take (default: 10s)', period)
     .option('--check', 'read everything, say what it would do, and exit')
     .action(run)
   examples(

@@ -4,7 +4,7 @@ import type { Client } from '../index'
 import { type CommonOptions, open } from './connection'
 import { FORMS } from './payload'
 import { Terminal } from './terminal'
-import { duration, header, oneOf } from './values'
+import { duration, header, oneOf, period } from './values'
 
 /** The options of whatever connects. */
 export function connecting(command: Command): Command {
@@ -22,7 +22,7 @@ export function connecting(command: Command): Command {
     .option('--insecure', 'accept any certificate')
     .option('--path <path>', 'path of the WebSocket endpoint')
     .option('--wire <protocol>', 'conat or selvedge', oneOf('conat', 'selvedge'))
-    .option('-t, --timeout <time>', 'how long to wait for one answer: 500, 5s, 2m', duration, 30_000)
+    .option('-t, --timeout <time>', 'how long to wait for one answer: 500, 5s, 2m', period, 30_000)
     .option('--retry', 'go on trying when the first connection fails')
 }
 
@@ -60,6 +60,11 @@ export function idleOption(): Option {
 /** Whether such an end has a message for each line. */
 export function isLines({ lines, bytes }: { lines?: boolean; bytes?: boolean }): boolean {
   return bytes !== true && (lines === true || process.stdin.isTTY === true)
+}
+
+/** How long a command with `--wait` waits: for ever, unless a time was given. */
+export function waitTime(timeout: number, command: Command): number {
+  return command.getOptionValueSource('timeout') === 'default' ? 2 ** 31 - 1 : timeout
 }
 
 /** Examples under the help; CI runs each of them. */

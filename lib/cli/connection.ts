@@ -37,7 +37,7 @@ export function addressOf(options: Pick<CommonOptions, 'server'>): { address: st
 
 export async function connectOptions(options: CommonOptions): Promise<ConnectOptions> {
   const { address } = addressOf(options)
-  const settings: ConnectOptions = { address, noCache: true }
+  const settings: ConnectOptions = { address, noCache: true, offlineTimeout: options.timeout }
   if (options.ca !== undefined) settings.ca = file(options.ca, '--ca')
   if (options.cert !== undefined) settings.cert = file(options.cert, '--cert')
   if (options.key !== undefined) settings.key = file(options.key, '--key')
@@ -108,10 +108,16 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
     await new Promise<void>((resolve, reject) => {
       client.once('inbox', resolve)
       void stopped().then(() => reject(new Stopped()))
-      client.once('signInRefused', reason => reject(new CommandError(reason, { exit: EXIT.permission })))
+      client.on('signInRefused', reason => {
+        const full = overLimit(reason)
+        if (full === undefined) reject(new CommandError(reason, { exit: EXIT.permission }))
+        // Others may leave.
+        else if (options.retry !== true) reject(noConnection(full, address))
+      })
       client.on('connectFailed', reason => {
         if (options.retry !== true) reject(noConnection(reason, address))
       })
+      if (options.retry === true) return
       const timer = setTimeout(() => {
         reject(noConnection(Object.assign(Error('no answer'), { code: 408 }), address))
       }, options.timeout)
@@ -126,10 +132,20 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
   return client
 }
 
+/** The code of a broker that has as many connections as it may have. */
+export const OVER_LIMIT = 429
+
+/** Returns why a client is refused whoever it is: there is no room for another one. */
+function overLimit(reason: Error): Error | undefined {
+  const { cause } = reason
+  return codeOf(cause) === OVER_LIMIT ? (cause as Error) : undefined
+}
+
 function noConnection(reason: Error, address: string): CommandError {
+  const isDown = address === DEFAULT_SERVER && codeOf(reason) !== OVER_LIMIT
   const error = new CommandError(reason, {
     exit: codeOf(reason) === 'ERR_SIGN_IN' || codeOf(reason) === 403 ? EXIT.permission : EXIT.connection,
-    hint: address === DEFAULT_SERVER ? 'selvedge broker' : `selvedge doctor --server ${address}`,
+    hint: isDown ? 'selvedge broker' : `selvedge doctor --server ${address}`,
   })
   error.message = `no connection to ${address}: ${reason.message}`
   return error
@@ -148,7 +164,7 @@ function tellLosses(client: Client, terminal: Terminal, json: boolean): void {
   client.on('disconnected', reason => {
     if (lost || client.state === 'closed') return
     lost = true
-    const code = codeOf(reason) ?? 'ECONNRESET'
+    const code = codeOf(reason && (overLimit(reason) ?? reason)) ?? 'ECONNRESET'
     if (json) void terminal.json({ event: 'disconnected', code, message: reason?.message ?? null })
     terminal.say(`disconnected (${code}), trying again`)
   })

@@ -1,16 +1,21 @@
 // The checks of `selvedge doctor` on a fabric: who we are there, what we may do, and how well it works.
-import { randomId, sysApi } from '../index'
+import { type Client, isValidSubject, isValidSubjectWithoutWildcards, randomId } from '../index'
 import { open } from './connection'
+import { connectionAdvice, messageAdvice, NATS_PAYLOAD } from './doctor-advice'
 import type { Check, Finding, Surroundings } from './doctor-findings'
 import { Echo } from './echo'
 import { codeOf, textOf } from './failure'
-import { amount } from './looking'
+import { amount, overview } from './looking'
 import { Terminal } from './terminal'
 
 const CLOCK_TIMEOUT = 5000
 const MAX_CLOCK_DIFFERENCE = 1000
 const ROUND_TRIPS = 100
 const MEGABYTE = 1 << 20
+/** The default of `max_payload` of a NATS server. */
+const NATS_DEFAULT = MEGABYTE
+/** What of that headers may take. */
+const NATS_HEADERS = 2048
 /** The share of a limit above which there is a warning. */
 const NEARLY_FULL = 0.8
 
@@ -38,11 +43,9 @@ async function signIn(around: Surroundings): Promise<Finding[]> {
     const user = client.info?.user
     return [{ level: 'ok', text: user == null ? 'signed in' : `signed in as ${JSON.stringify(user)}` }]
   } catch (error) {
-    const refused = codeOf(error) === 'ERR_SIGN_IN' || codeOf(error) === 403
-    const todo = refused
-      ? 'check --user, --password-file or --token-file'
-      : 'something answers there that is no broker, or it is full: check the port and the path'
-    return [{ level: 'FAIL', text: `${textOf(error)} (${codeOf(error)})`, todo }]
+    const code = codeOf(error)
+    const text = code === undefined ? textOf(error) : `${textOf(error)} (${code})`
+    return [{ level: 'FAIL', text, todo: connectionAdvice(error, around) }]
   }
 }
 
@@ -64,7 +67,8 @@ async function wire({ options, client }: Surroundings): Promise<Finding[]> {
   }
 }
 
-async function inbox({ client }: Surroundings): Promise<Finding[]> {
+async function inbox(around: Surroundings): Promise<Finding[]> {
+  const { client } = around
   const echo = await Echo.open(client!)
   try {
     const { data } = await client!.request(echo.subject, 'hello', { timeout: 5000 })
@@ -72,7 +76,8 @@ async function inbox({ client }: Surroundings): Promise<Finding[]> {
     const todo = 'look for a proxy in between'
     return [{ level: 'FAIL', text: 'a request came back changed', todo, ends: false }]
   } catch (error) {
-    const todo = 'the user needs permission to subscribe to its inbox, and to publish to others'
+    const permission = 'the user needs permission to subscribe to its inbox, and to publish to others'
+    const todo = messageAdvice(error, around, permission)
     return [{ level: 'FAIL', text: textOf(error), todo, ends: false }]
   } finally {
     await echo.close()
@@ -81,7 +86,7 @@ async function inbox({ client }: Surroundings): Promise<Finding[]> {
 
 async function permissions({ client, options }: Surroundings): Promise<Finding[]> {
   const { subject } = options
-  if (subject === undefined) return []
+  if (subject === undefined || !isValidSubject(subject)) return []
   const subscribe = async (pattern: string): Promise<void> => (await client!.subscribe(pattern)).close()
   const id = randomId()
   const tries: [string, () => Promise<unknown>][] = [
@@ -99,7 +104,9 @@ async function permissions({ client, options }: Surroundings): Promise<Finding[]
     ],
   ]
   const findings: Finding[] = []
+  const isPattern = !isValidSubjectWithoutWildcards(subject)
   for (const [what, attempt] of tries) {
+    if (isPattern && what !== 'subscribe to') continue
     try {
       await attempt()
       findings.push({ level: 'ok', text: `may ${what} '${subject}'` })
@@ -143,15 +150,12 @@ async function clock({ url }: Surroundings): Promise<Finding[]> {
 
 /** What a broker tells everybody of its limits, and its system account of what is used of them. */
 async function limits({ client, options }: Surroundings): Promise<Finding[]> {
-  const payload = client!.info?.max_payload
-  const known: Finding[] =
-    typeof payload === 'number'
-      ? [{ level: 'ok', text: `${amount(payload)}B a message in one piece; larger ones go in several` }]
-      : []
+  const known = payloadOf(client!)
   if (options.systemPasswordFile === undefined) return known
-  const system = await open({ ...options, retry: false, timeout: Math.min(options.timeout, 10_000) }, quiet)
+  let system: Client | undefined
   try {
-    const { totals, limits: most } = await sysApi(system, { timeout: 5000 }).overview()
+    system = await open({ ...options, retry: false, timeout: Math.min(options.timeout, 10_000) }, quiet)
+    const { totals, limits: most } = await overview(system, { timeout: 5000 })
     const connections = `${totals.connections} of ${most.maxConnections} connections`
     const memory = `${amount(totals.memoryBytes)}B of ${amount(most.maxMemoryBytes)}B memory`
     return [
@@ -159,9 +163,26 @@ async function limits({ client, options }: Surroundings): Promise<Finding[]> {
       used(connections, totals.connections / most.maxConnections, 'maxConnections'),
       used(memory, totals.memoryBytes / most.maxMemoryBytes, 'maxMemoryBytes'),
     ]
+  } catch (error) {
+    const isThere = codeOf(error) !== 503
+    const text = isThere ? `the system account: ${textOf(error)}` : 'the broker has no system account'
+    const todo = isThere
+      ? 'check the file of --system-password-file'
+      : 'start the broker with --system-password-file (systemAccountPassword)'
+    return [...known, { level: 'FAIL', text, todo, ends: false }]
   } finally {
-    await system.close()
+    await system?.close()
   }
+}
+
+/** How large a message may be. */
+function payloadOf({ info, wire }: Client): Finding[] {
+  const payload = info?.max_payload
+  if (typeof payload !== 'number') return []
+  const most = `${amount(payload)}B a message`
+  if (wire !== 'nats') return [{ level: 'ok', text: `${most} in one piece; larger ones go in several` }]
+  const text = `${most} at most`
+  return payload < NATS_DEFAULT ? [{ level: 'warn', text, todo: NATS_PAYLOAD }] : [{ level: 'ok', text }]
 }
 
 function used(text: string, share: number, option: string): Finding {
@@ -180,16 +201,19 @@ async function tap({ client }: Surroundings): Promise<Finding[]> {
       ]
     }
     if (codeOf(error) === 403) return [{ level: 'ok', text: 'not looked for: we may not ask anywhere' }]
-    const todo = 'requests to nobody will time out instead of failing at once: look for a subscription to >'
+    if (codeOf(error) === 'ERR_TOO_LARGE') return []
+    const todo =
+      'requests to nobody time out instead of failing at once: the broker is a gateway whose NATS is away, as it says on stderr, or somebody is subscribed to >'
     return [
-      { level: 'warn', text: `somebody receives a request to a random subject (${codeOf(error)})`, todo },
+      { level: 'warn', text: `a request to a random subject has no answer at all (${codeOf(error)})`, todo },
     ]
   }
   const todo = 'look for a service that is subscribed to >'
   return [{ level: 'warn', text: 'somebody answers a request to a random subject', todo }]
 }
 
-async function roundTrip({ client }: Surroundings): Promise<Finding[]> {
+async function roundTrip(around: Surroundings): Promise<Finding[]> {
+  const { client } = around
   const echo = await Echo.open(client!)
   const times: number[] = []
   try {
@@ -198,6 +222,9 @@ async function roundTrip({ client }: Surroundings): Promise<Finding[]> {
       await client!.request(echo.subject, round, { timeout: 5000 })
       times.push(performance.now() - start)
     }
+  } catch (error) {
+    const todo = messageAdvice(error, around, 'look for a broker, or a proxy, that is overloaded')
+    return [{ level: 'FAIL', text: textOf(error), todo, ends: false }]
   } finally {
     await echo.close()
   }
@@ -205,21 +232,24 @@ async function roundTrip({ client }: Surroundings): Promise<Finding[]> {
   return [{ level: 'ok', text: `p50 ${times[49]!.toFixed(2)} ms, p99 ${times[98]!.toFixed(2)} ms` }]
 }
 
-async function buffers({ client }: Surroundings): Promise<Finding[]> {
+async function buffers(around: Surroundings): Promise<Finding[]> {
+  const { client } = around
   const echo = await Echo.open(client!)
-  const sent = Buffer.alloc(MEGABYTE)
+  const payload = client?.wire === 'nats' ? Number(client.info?.max_payload) : Number.POSITIVE_INFINITY
+  const sent = Buffer.alloc(Math.max(1, Math.min(MEGABYTE, payload - NATS_HEADERS)))
+  const what = sent.length === MEGABYTE ? 'a megabyte' : `${amount(sent.length)}B`
   for (let at = 0; at < sent.length; at += 1) sent[at] = (at * 31) & 0xff
   try {
     const { data } = await client!.request(echo.subject, sent, { timeout: 30_000 })
-    if (sent.equals(data as Buffer)) return [{ level: 'ok', text: 'a megabyte each way is unchanged' }]
+    if (sent.equals(data as Buffer)) return [{ level: 'ok', text: `${what} each way is unchanged` }]
     const todo = 'a proxy in between changes bytes: use TLS, or go around it'
-    return [{ level: 'FAIL', text: 'a megabyte came back changed', todo, ends: false }]
+    return [{ level: 'FAIL', text: `${what} came back changed`, todo, ends: false }]
   } catch (error) {
     return [
       {
         level: 'FAIL',
-        text: `a megabyte did not come back: ${textOf(error)}`,
-        todo: 'check maxMessageBytes',
+        text: `${what} did not come back: ${textOf(error)}`,
+        todo: messageAdvice(error, around, 'check maxMessageBytes'),
         ends: false,
       },
     ]

@@ -2,7 +2,9 @@
 import { lookup } from 'node:dns/promises'
 import { connect as dial, isIP } from 'node:net'
 import { connect as dialTls } from 'node:tls'
-import { file } from './connection'
+import { isValidSubject } from '../index'
+import { type CommonOptions, file } from './connection'
+import { proxyFor } from './doctor-advice'
 import type { Check, Finding, Surroundings } from './doctor-findings'
 import { codeOf, textOf } from './failure'
 import { version } from './version'
@@ -22,6 +24,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
 export const NETWORK_CHECKS: readonly Check[] = [
   { name: 'node', needs: 'nothing', look: node },
   { name: 'address', needs: 'nothing', look: address },
+  { name: 'options', needs: 'nothing', look: given },
   { name: 'dns', needs: 'network', look: dns },
   { name: 'proxy', needs: 'nothing', look: proxy },
   { name: 'tcp', needs: 'network', look: tcp },
@@ -53,13 +56,49 @@ async function address(around: Surroundings): Promise<Finding[]> {
   try {
     around.url = new URL(around.address)
   } catch {
-    return [{ level: 'FAIL', text: `'${around.address}' is no URL`, todo: 'give --server http://HOST:PORT' }]
+    const isPath = around.address.startsWith('.')
+    const todo = isPath ? `give --server unix:${around.address}` : 'give --server http://HOST:PORT'
+    return [{ level: 'FAIL', text: `'${around.address}' is no URL`, todo }]
   }
   if (!(around.url.protocol in DEFAULT_PORTS)) {
     const text = `'${around.address}' has the unknown scheme '${around.url.protocol.slice(0, -1)}'`
     return [{ level: 'FAIL', text, todo: 'use http, https, ws, wss, nats, tls or unix' }]
   }
   return [{ level: 'ok', text: around.url.host }]
+}
+
+const FILES = [
+  ['passwordFile', '--password-file'],
+  ['tokenFile', '--token-file'],
+  ['systemPasswordFile', '--system-password-file'],
+  ['ca', '--ca'],
+  ['cert', '--cert'],
+  ['key', '--key'],
+] as const satisfies readonly (readonly [keyof CommonOptions, string])[]
+
+/** The files and the subject that were named. */
+async function given({ options }: Surroundings): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const fail = (text: string, todo: string, ends = true): void =>
+    void findings.push({ level: 'FAIL', text, todo, ends })
+  for (const [name, option] of FILES) {
+    const path = options[name]
+    try {
+      if (path !== undefined) file(path, option)
+    } catch (error) {
+      fail(textOf(error), 'name a file that is there, and that you may read')
+    }
+  }
+  if ((options.cert === undefined) !== (options.key === undefined))
+    fail('--cert and --key go together', 'give both')
+  if (options.user !== undefined && options.passwordFile === undefined && process.stdin.isTTY !== true)
+    fail('--user has no password', 'give --password-file')
+  const { subject } = options
+  if (subject !== undefined && !isValidSubject(subject)) {
+    const todo = 'name tokens with single dots between them, without spaces'
+    fail(`'${subject}' of --subject is no subject`, todo, false)
+  }
+  return findings
 }
 
 function hostOf({ hostname }: URL): string {
@@ -94,13 +133,6 @@ async function proxy({ url }: Surroundings): Promise<Finding[]> {
   return [{ level: 'ok', text: `that of ${named}, unless NO_PROXY lists the server` }]
 }
 
-/** Returns the variable that names a proxy for a server. */
-function proxyFor(url: URL): string | undefined {
-  if (/^(127\.|\[::1\]$|(.*\.)?localhost$)/.test(url.hostname)) return undefined
-  const lower = /^(https|wss|tls):$/.test(url.protocol) ? 'https_proxy' : 'http_proxy'
-  return [lower, lower.toUpperCase()].find(name => (process.env[name] ?? '') !== '')
-}
-
 /** A failure to go straight to a server: with a proxy no more than a warning. */
 function straightFailure(url: URL | undefined, text: string, todo: string): Finding {
   const named = url && proxyFor(url)
@@ -110,6 +142,16 @@ function straightFailure(url: URL | undefined, text: string, todo: string): Find
     text: `not straight: ${text}`,
     todo: `nothing if the proxy of ${named} leads there`,
   }
+}
+
+const PORT_ADVICE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there: start a broker (selvedge broker), or check the port',
+}
+const FILE_ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket: start a broker (selvedge broker --unix PATH), or check the path',
+  ECONNREFUSED:
+    'nothing listens at it any more, or it is no socket: start the broker again, or check the path',
+  EACCES: 'this user may not open it: run as the user of the broker, or give it another socketMode',
 }
 
 async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
@@ -130,11 +172,9 @@ async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
       done({ level: 'ok', text: `connected in ${(performance.now() - start).toFixed(1)} ms` })
     })
     socket.on('error', error => {
-      const todo =
-        codeOf(error) === 'ECONNREFUSED' || codeOf(error) === 'ENOENT'
-          ? 'nothing listens there: start a broker (selvedge broker), or check the port'
-          : 'check the network'
-      done(straightFailure(url, `${codeOf(error)}`, todo))
+      const code = String(codeOf(error))
+      const todo = (url === undefined ? FILE_ADVICE : PORT_ADVICE)[code] ?? 'check the network'
+      done(straightFailure(url, code, todo))
     })
   })
 }
@@ -149,7 +189,7 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
     const socket = dialTls({ host, port: portOf(url), rejectUnauthorized: false, ...name, ...ca })
     socket.setTimeout(TCP_TIMEOUT, () => socket.destroy(Error('no answer to the TLS handshake')))
     socket.on('secureConnect', () => {
-      const { valid_to: until } = socket.getPeerCertificate()
+      const { valid_to: until, subjectaltname: names = 'no name' } = socket.getPeerCertificate()
       const left = Date.parse(until) - Date.now()
       const text = `${socket.getProtocol()}, the certificate is valid until ${until}`
       const refusal = socket.authorizationError as unknown as string | undefined
@@ -157,6 +197,10 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
       if (left <= 0 && options.insecure !== true) {
         const expired = `the certificate was valid until ${until}`
         resolve([{ level: 'FAIL', text: expired, todo: 'renew the certificate, or check the clocks' }])
+      } else if (refusal === 'ERR_TLS_CERT_ALTNAME_INVALID' && options.insecure !== true) {
+        const text = `the certificate is for ${names}, and not for '${host}'`
+        const todo = 'connect by a name that it has, or get one for this name'
+        resolve([{ level: 'FAIL', text, todo }])
       } else if (refusal != null && options.insecure !== true) {
         const todo = `trust its authority with --ca, or mend the certificate (${refusal})`
         resolve([{ level: 'FAIL', text: 'the certificate is not trusted', todo }])
@@ -165,8 +209,10 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
       } else resolve([{ level: 'ok', text }])
     })
     socket.on('error', error => {
-      const todo = 'the port may speak no TLS: try http:// instead of https://'
-      resolve([straightFailure(url, textOf(error), todo)])
+      const isPlain = /wrong version number|packet length too long/.test(textOf(error))
+      const plain = url.protocol === 'wss:' ? 'ws' : 'http'
+      const todo = isPlain ? `give --server ${plain}://${url.host}` : 'check what listens there, and its log'
+      resolve([straightFailure(url, isPlain ? 'the port speaks no TLS' : textOf(error).trim(), todo)])
     })
   })
 }

@@ -10,7 +10,7 @@ import { Input, join } from './joining'
 import type { Form } from './payload'
 import { stopped } from './stopping'
 import type { Terminal } from './terminal'
-import { duration } from './values'
+import { period } from './values'
 
 interface Options extends CommonOptions {
   as?: Form
@@ -35,7 +35,7 @@ export function listen(program: Command): void {
     .option('--bytes', 'a stream of bytes (the default in a pipe)')
     .option('--echo', 'send back whatever comes, to everybody')
     .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
-    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', period, 10_000)
     .addOption(idleOption())
     .option('--keep', 'wait for the next one when the first has ended')
     .action(run)

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import type { Client } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, codeOf, EXIT } from './failure'
+import { CommandError, codeOf, EXIT, textOf } from './failure'
 import { type Form, lines, parsePayload, payloadOf, stdin } from './payload'
 import { Stopped, stopSignal } from './stopping'
 import { count, duration } from './values'
@@ -47,19 +47,24 @@ async function run(subject: string, data: string | undefined, options: Options):
     let messages = 0
     let bytes = 0
     let fewest = Number.POSITIVE_INFINITY
-    for await (const payload of payloads(data, options)) {
-      if (stopSignal().aborted) break
-      if (messages > 0 && options.sleep !== undefined) await sleep(options.sleep)
-      const sent = await publishOne(client, subject, payload, options).catch(ended)
-      if (sent === undefined) break
-      messages += 1
-      bytes += sent.bytes
-      fewest = Math.min(fewest, sent.count)
-      if (options.json === true) {
-        await terminal.json({ event: 'published', subject, bytes: sent.bytes, count: sent.count })
+    const publishAll = async (): Promise<void> => {
+      for await (const payload of payloads(data, options)) {
+        if (stopSignal().aborted) break
+        if (messages > 0 && options.sleep !== undefined) await sleep(options.sleep)
+        const sent = await publishOne(client, subject, payload, options).catch(ended)
+        if (sent === undefined) break
+        if (options.json === true) {
+          await terminal.json({ event: 'published', subject, bytes: sent.bytes, count: sent.count })
+        }
+        if (options.require === true && sent.count === 0) throw nobody(subject)
+        messages += 1
+        bytes += sent.bytes
+        fewest = Math.min(fewest, sent.count)
       }
-      if (options.require === true && sent.count === 0) throw nobody(subject)
     }
+    await publishAll().catch(error => {
+      throw partial(error, messages, options)
+    })
     if (messages === 0 && stopSignal().aborted) throw new Stopped()
     if (messages === 1) {
       terminal.say(`published ${bytes} bytes to ${subject}, ${subscribers(fewest)}`)
@@ -91,6 +96,17 @@ function publishOne(client: Client, subject: string, payload: unknown, options: 
 /** Nothing where the command was stopped. */
 function ended(error: unknown): undefined {
   if (codeOf(error) !== 'ABORT_ERR') throw error
+}
+
+/** What of several messages was published before something failed. */
+function partial(error: unknown, published: number, { lines: isLines, count }: Options): unknown {
+  if (error instanceof Stopped || (isLines !== true && count === undefined)) return error
+  const what = isLines === true ? 'line' : 'message'
+  const { hint } = error as { hint?: string }
+  const told = new CommandError(error, hint === undefined ? {} : { hint })
+  const before = published === 1 ? `1 ${what} was` : `${published} ${what}s were`
+  told.message = `${what} ${published + 1}: ${textOf(error)}; ${before} published before`
+  return told
 }
 
 function nobody(subject: string): CommandError {

@@ -9,7 +9,7 @@ import { type Look, printMessage } from './messages'
 import { payloadOf } from './payload'
 import { stopSignal } from './stopping'
 import type { Terminal } from './terminal'
-import { count, duration } from './values'
+import { count, period } from './values'
 
 interface Options extends CommonOptions, Look {
   replies?: number | 'all'
@@ -25,7 +25,7 @@ export function req(program: Command): void {
     .addOption(headerOption())
     .addOption(formOption())
     .option('--replies <n>', 'print so many answers, or all', replies)
-    .option('--max-wait <time>', 'stop when no further answer came for so long', duration)
+    .option('--max-wait <time>', 'stop when no further answer came for so long', period)
     .option('--raw', 'print payloads only (the default)')
     .option('--headers', 'print headers, too')
     .action(run)

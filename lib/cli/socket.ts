@@ -1,14 +1,14 @@
 // selvedge socket: one end of a socket between stdin and stdout, as netcat is of a TCP connection.
 import type { Command } from 'commander'
 import type { ConatSocketClient } from '../index'
-import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
+import { connecting, examples, formOption, idleOption, isLines, waitTime, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
 import { Input, join } from './joining'
 import { type Form, lines, parsePayload, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
-import { duration } from './values'
+import { period } from './values'
 
 interface Options extends CommonOptions {
   as?: Form
@@ -31,8 +31,8 @@ export function socket(program: Command): void {
     .option('--lines', 'a message for each line (the default on a terminal)')
     .option('--bytes', 'a stream of bytes (the default in a pipe)')
     .option('--request', 'send each line as a request and print its answer')
-    .option('--wait', 'wait until somebody listens')
-    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .option('--wait', 'wait until somebody listens: for ever, or as long as -t says')
+    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', period, 10_000)
     .addOption(idleOption())
     .action(run)
   examples(
@@ -43,7 +43,7 @@ export function socket(program: Command): void {
   )
 }
 
-async function run(subject: string, options: Options): Promise<void> {
+async function run(subject: string, options: Options, command: Command): Promise<void> {
   await withClient(options, async (client, terminal) => {
     if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
       throw nobody(subject)
@@ -51,9 +51,11 @@ async function run(subject: string, options: Options): Promise<void> {
     if (options.wait === true) terminal.detail(`waiting until somebody listens on ${subject}`)
     const end = client.socket.connect(subject, { resumeTimeout: options.resume })
     onStop(() => void end.end().catch(() => {}))
-    await end.waitUntilReady(options.wait === true ? 2 ** 31 - 1 : options.timeout).catch(error => {
-      throw stopSignal().aborted ? new Stopped() : error
-    })
+    await end
+      .waitUntilReady(options.wait === true ? waitTime(options.timeout, command) : options.timeout)
+      .catch(error => {
+        throw stopSignal().aborted ? new Stopped() : error
+      })
     if (options.json === true) await terminal.json({ event: 'connected', subject })
     else terminal.detail(`connected to ${subject}`)
     if (options.request === true) return askEachLine(end, terminal, options)

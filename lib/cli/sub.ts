@@ -5,7 +5,7 @@ import { connecting, examples, formOption, withClient } from './command'
 import { type CommonOptions, tellRevocations } from './connection'
 import { type Look, printMessage } from './messages'
 import { onStop } from './stopping'
-import { count, duration } from './values'
+import { count, period } from './values'
 
 type Subscription = Awaited<ReturnType<Client['subscribe']>>
 
@@ -23,7 +23,7 @@ export function sub(program: Command): void {
     .addOption(formOption())
     .option('--queue <name>', 'share the messages with others of that queue group')
     .option('--count <n>', 'stop after so many messages', count)
-    .option('--idle <time>', 'stop when nothing came for so long', duration)
+    .option('--idle <time>', 'stop when nothing came for so long', period)
     .option('--raw', 'print payloads only')
     .option('--headers', 'print headers, too')
     .option('--no-subject', 'print no subjects')

@@ -7,7 +7,7 @@ import { age, amount, connections, type LookingOptions, looking, overview, table
 import { onStop, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { escaped } from './terminal'
-import { duration } from './values'
+import { period } from './values'
 
 interface Options extends LookingOptions {
   interval: number
@@ -33,7 +33,7 @@ export function top(program: Command): void {
   const command = looking(program.command('top'))
     .summary('watch a broker and its busiest connections')
     .description('Shows a broker live, as its system account. Keys: q s f p ? ↑ ↓ Enter.')
-    .option('--interval <time>', 'between two looks', duration, 1000)
+    .option('--interval <time>', 'between two looks', period, 1000)
     .option('--once', 'one picture, without escape codes')
     .action(run)
   examples(

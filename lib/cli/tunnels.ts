@@ -9,7 +9,7 @@ import type { CommonOptions } from './connection'
 import { CommandError, EXIT } from './failure'
 import { stopped } from './stopping'
 import type { Terminal } from './terminal'
-import { count, duration, place } from './values'
+import { count, period, place } from './values'
 
 interface Options extends CommonOptions {
   maxConnections?: number
@@ -73,12 +73,7 @@ export function forward(program: Command): void {
 function tunnel(command: Command): Command {
   return connecting(command)
     .option('--max-connections <n>', 'refuse more connections than that', count)
-    .option(
-      '--drain-deadline <time>',
-      'how long open connections may take to end at SIGTERM',
-      duration,
-      10_000,
-    )
+    .option('--drain-deadline <time>', 'how long open connections may take to end at SIGTERM', period, 10_000)
 }
 
 function limits({ maxConnections }: Options): { maxConnections?: number } {

@@ -15,6 +15,13 @@ export function duration(text: string): number {
   return time
 }
 
+/** The same, more than 0. */
+export function period(text: string): number {
+  const time = duration(text)
+  if (time === 0) throw new InvalidArgumentError('It must be more than 0.')
+  return time
+}
+
 export function count(text: string): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1) {
