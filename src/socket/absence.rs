@@ -196,6 +196,9 @@ impl fmt::Display for PeerLoss {
 pub(super) const SETTLE: Duration = Duration::from_millis(300);
 /// How long a client waits for its server while there is another one: two or three attempts to reconnect.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// While an outage is younger, nobody's pause before the next attempt to connect is longer than [`GRACE`]
+/// (`link/backoff.rs`).
+pub(super) const SHORT_ABSENCE: Duration = Duration::from_secs(10);
 /// How long the peer is waited for otherwise: longer than the longest pause of a reconnect. A client waits up
 /// to half as long again, by its id.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -107,3 +107,51 @@ fn a_peer_at_the_own_gateway_that_dies_during_an_outage_is_given_up_in_its_time(
         assert!(world.run_until(40 * SECOND, is_lost), "seed {seed}");
     }
 }
+
+/// A broker that dies and is started again after a while, at which two servers listen, and one socket of the
+/// first of them. Returns when it was started again.
+fn restart_the_broker(seed: u64, kills_server: bool) -> (World, Sock, std::time::Instant) {
+    let mut world = World::new(seed);
+    let (server, other, client) = (world.node(), world.node(), world.node());
+    world.listen(server, "far", "server", config(seed));
+    world.run_for(SECOND);
+    let sock = world.connect(client, "far", config(seed));
+    assert!(world.run_until(10 * SECOND, |world| both(world, sock).eq([State::Ready; 2])), "seed {seed}");
+    world.listen(other, "far", "other", config(seed));
+    // Their connections have lasted.
+    world.run_for(10 * SECOND);
+    world.net.kill_broker();
+    if kills_server {
+        world.kill(server);
+    }
+    let length = world.dice.millis(100, 9000);
+    world.run_for(length);
+    world.net.start_broker(world.now);
+    let started = world.now;
+    (world, sock, started)
+}
+
+#[test]
+fn sockets_whose_broker_and_server_die_together_give_that_up_seconds_after_the_broker_is_back() {
+    let mut all = Vec::new();
+    for seed in 0..200 {
+        let (mut world, sock, started) = restart_the_broker(seed, true);
+        assert!(world.run_until(MINUTE, |world| !world.sides[&sock].is_open()), "seed {seed}");
+        all.push(world.now - started);
+    }
+    all.sort_unstable();
+    // Their own pause before they reconnect is up to two seconds; as long the server may take for its own.
+    assert!(all[100] < Duration::from_millis(2900), "{:?}", all[100]);
+    assert!(all[199] < Duration::from_millis(4300), "{:?}", all[199]);
+}
+
+#[test]
+fn sockets_whose_server_lives_stay_with_it_when_the_broker_is_back_after_seconds() {
+    for seed in 0..1000 {
+        let (mut world, sock, started) = restart_the_broker(seed, false);
+        let is_back = |world: &World| both(world, sock).eq([State::Ready; 2]);
+        assert!(world.run_until(30 * SECOND, is_back), "seed {seed}: {:?}", world.now - started);
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}

@@ -21,6 +21,8 @@ const MAX_SPREAD = 5000
 const LAST_LOOK = 2000
 /** How much of our own absence counts: others pause before they reconnect for as long as we do. */
 const MAX_OWN_ABSENCE = 15_000
+/** Of a shorter one: their pauses are shorter than GRACE. */
+const SHORT_ABSENCE = 10_000
 const NEVER = Number.POSITIVE_INFINITY
 
 export interface Absent {
@@ -72,7 +74,7 @@ export class Absence {
     this.#areRequestsOver = this.hasOthers = false
     this.#settlesAt = settles ? now + SETTLE : NEVER
     this.#requestsUntil = now + ANSWER_GRACE + own
-    this.#lostIfOthersAt = now + (chosen ?? GRACE + own + spread)
+    this.#lostIfOthersAt = now + (chosen ?? GRACE + spread + (own < SHORT_ABSENCE ? 0 : own))
     this.#lostAt = now + (chosen ?? PATIENCE * (1 + this.#place / 2))
     return true
   }

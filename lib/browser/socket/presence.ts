@@ -18,7 +18,15 @@ export interface PresenceHandlers {
 }
 
 /** What `watch` tells: docs/protocols/fabric.md. */
-const [ABSENT, HERE, HERE_IN_BROKER, CUT, SILENT, LEFT, GONE, REPLACED, UNKNOWN] = [0, 1, 2, 3, 4, 5, 6, 7, 9]
+const ABSENT = 0
+const HERE = 1
+const HERE_IN_BROKER = 2
+const CUT = 3
+const SILENT = 4
+const GONE = 5
+const LEFT = 6
+const REPLACED = 7
+const UNKNOWN = 9
 
 export class Presence {
   readonly #watcher: Watcher

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::absence::{AbsenceLimits, AbsenceStep, CROWD, GRACE, MAX_SPREAD, PATIENCE, PeerLoss};
+use super::super::absence::{
+    AbsenceLimits, AbsenceStep, CROWD, GRACE, MAX_SPREAD, PATIENCE, PeerLoss, SHORT_ABSENCE,
+};
 use super::super::{CloseReason, Output, SocketEvent, WatchedEnd};
 use super::{ClientSocket, Phase};
 use crate::subject::Subject;
@@ -68,7 +70,9 @@ impl ClientSocket {
         let place = self.jitter();
         let spread = Duration::from_secs_f64(crowd as f64 / CROWD as f64).min(MAX_SPREAD).mul_f64(place);
         let patience = self.patience();
-        let grace = self.channel.config.resume_timeout.unwrap_or(GRACE + own_absence + spread);
+        // After an outage of seconds others pause for less than the grace before they reconnect.
+        let others_pause = if own_absence < SHORT_ABSENCE { Duration::ZERO } else { own_absence };
+        let grace = self.channel.config.resume_timeout.unwrap_or(GRACE + others_pause + spread);
         let limits =
             AbsenceLimits { lost_if_others_at: since + grace, lost_at: since + patience, own_absence };
         self.channel.absence.begin(since, loss, settles, limits);
