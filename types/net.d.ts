@@ -405,6 +405,15 @@ export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subje
 }
 
 /**
+ * What `expose` and `forward` return emits `refused` with the error for each connection that is not made to the other side,
+ * and `joined` for each that is.
+ */
+export interface Bridge {
+  readonly stats: BridgeStats
+  drain(options?: BridgeDrainOptions): Promise<void>
+}
+
+/**
  * Puts a TCP or Unix socket server on a subject: every connection to the subject becomes one to the target. The target is
  * connected to before the connecting end is accepted, which gets the code of a failure (`ECONNREFUSED`, `ENOENT` …). `target`
  * may also be a function that returns a stream for each accepted socket.
@@ -420,7 +429,7 @@ export declare function expose(
   subject: string,
   target: NodePlace | ((socket: Socket) => Duplex),
   options?: ExposeOptions,
-): Server & { readonly stats: BridgeStats; drain(options?: BridgeDrainOptions): Promise<void> }
+): Server & Bridge
 
 export interface ForwardOptions extends ConnectOptions {
   /** As that of Node's server. @default no bound */
@@ -435,7 +444,7 @@ export declare function forward(
   subject: string,
   place: NodePlace,
   options?: ForwardOptions,
-): nodeNet.Server & { readonly stats: BridgeStats; drain(options?: BridgeDrainOptions): Promise<void> }
+): nodeNet.Server & Bridge
 
 /** A server that takes connections by its event `connection`, as those of http, https, http2 and tls do, or by `injectSocket`. */
 export type ServeTarget = EventEmitter | { injectSocket(socket: Duplex): unknown }

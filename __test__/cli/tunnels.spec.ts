@@ -1,4 +1,6 @@
 // `selvedge expose --share`, and what a gateway says about its upstream.
+import { once } from 'node:events'
+import { connect, createServer, type Server } from 'node:net'
 import { type ConatServer, init } from 'selvedge'
 import { Command } from '../support/command'
 import { describeNats, freePorts, NatsServer } from '../support/nats'
@@ -34,6 +36,49 @@ describe('expose', () => {
     expect({ exit, stderr }).toEqual({ exit: 1, stderr: expect.stringMatching(/EADDRINUSE[\s\S]*--share/) })
     expect((await second.stop()).exit).toBe(0)
     expect((await first.stop()).exit).toBe(0)
+  })
+})
+
+describe('connections that are not made', () => {
+  let broker: ConatServer
+  let target: Server
+  beforeAll(async () => {
+    broker = init({ port: 0 })
+    await broker.waitUntilReady()
+  })
+  afterAll(() => broker.close())
+  afterEach(() => target.close())
+
+  test('are told of on both sides with why, and that they are made again, once a change', async () => {
+    const env = { SELVEDGE_SERVER: String(broker.address()) }
+    const [port] = await freePorts(1)
+    const forwarded = start(env, 'forward', 'db', '0')
+    const [, at] = await forwarded.until(/127\.0\.0\.1:(\d+)\n/)
+    const attempt = async (): Promise<string> => {
+      const socket = connect(Number(at), '127.0.0.1')
+      socket.on('error', () => {})
+      let text = ''
+      socket.on('data', part => (text += String(part)))
+      await new Promise(resolve => socket.once('close', resolve))
+      return text
+    }
+    await attempt()
+    await forwarded.until(/no connection to db: nobody exposes it\n/)
+    await attempt()
+    const exposed = start(env, 'expose', 'db', String(port))
+    await exposed.until(/exposing/)
+    await attempt()
+    await exposed.until(/no connection to 127\.0\.0\.1:\d+: connect ECONNREFUSED/)
+    target = createServer(socket => socket.end('rows')).listen(port, '127.0.0.1')
+    await once(target, 'listening')
+    for (let round = 0; round < 2; round += 1) expect(await attempt()).toBe('rows')
+    const [there, here] = [await exposed.stop(), await forwarded.stop()]
+    const told = (text: string): string[] => text.match(/^(?:no connection|connected) .*$/gm) ?? []
+    expect(told(here.stderr)).toEqual(['no connection to db: nobody exposes it', 'connected to db'])
+    expect(told(there.stderr)).toEqual([
+      `no connection to 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+      `connected to 127.0.0.1:${port}`,
+    ])
   })
 })
 

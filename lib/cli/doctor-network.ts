@@ -197,7 +197,7 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
       if (left <= 0 && options.insecure !== true) {
         const expired = `the certificate was valid until ${until}`
         resolve([{ level: 'FAIL', text: expired, todo: 'renew the certificate, or check the clocks' }])
-      } else if (refusal === 'ERR_TLS_CERT_ALTNAME_INVALID' && options.insecure !== true) {
+      } else if (/ALTNAME_INVALID$/.test(refusal ?? '') && options.insecure !== true) {
         const text = `the certificate is for ${names}, and not for '${host}'`
         const todo = 'connect by a name that it has, or get one for this name'
         resolve([{ level: 'FAIL', text, todo }])

@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Command } from 'commander'
 import type { BridgeStats, NodePlace } from '../../types/net'
+import type { Client } from '../index'
 import { over } from '../net'
 import { connecting, examples, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, EXIT } from './failure'
+import { CommandError, codeOf, EXIT } from './failure'
 import { stopped } from './stopping'
 import type { Terminal } from './terminal'
 import { count, period, place } from './values'
@@ -20,7 +21,8 @@ interface Options extends CommonOptions {
 interface Tunnel {
   readonly stats: BridgeStats
   drain(options?: { deadline?: number }): Promise<void>
-  on(name: 'error', handle: (error: Error) => void): unknown
+  on(name: 'error' | 'refused', handle: (error: Error) => void): unknown
+  on(name: 'joined', handle: () => void): unknown
 }
 
 export function expose(program: Command): void {
@@ -38,6 +40,7 @@ export function expose(program: Command): void {
         const share = options.share === true ? { reusePort: true } : {}
         const server = over(client).expose(subject, local(target), { ...limits(options), ...share })
         await Promise.race([once(server, 'listening'), failure(server, SUBJECT_TAKEN)])
+        tellRefusals(server, terminal, options, shownPlace(target), async error => error.message)
         await serve(server, terminal, options, `exposing ${shownPlace(target)} on ${subject}`, {
           event: 'listening',
           subject,
@@ -60,6 +63,7 @@ export function forward(program: Command): void {
         const address = server.address() as AddressInfo | string
         const at = typeof address === 'string' ? address : hostAndPort(address)
         if (options.json !== true) await terminal.line(at)
+        tellRefusals(server, terminal, options, subject, error => whyRefused(client, subject, error))
         await serve(server, terminal, options, `forwarding ${at} to ${subject}`, {
           event: 'listening',
           address: at,
@@ -106,6 +110,40 @@ function failure(server: Tunnel, taken = PORT_TAKEN): Promise<never> {
       reject(new CommandError(error, { exit: EXIT.failed, ...(hint === undefined ? {} : { hint }) }))
     })
   })
+}
+
+/** Says why connections are not made, and that they are again: once a change, not once a connection. */
+function tellRefusals(
+  server: Tunnel,
+  terminal: Terminal,
+  { json }: Options,
+  where: string,
+  explain: (error: Error) => Promise<string>,
+): void {
+  let known: string | number | undefined
+  server.on('refused', error => {
+    const code = codeOf(error) ?? 'ECONNRESET'
+    if (code === known) return
+    known = code
+    void explain(error).then(message => {
+      if (json === true) void terminal.json({ event: 'refused', code, message })
+      terminal.say(`no connection to ${where}: ${message}`)
+    })
+  })
+  server.on('joined', () => {
+    if (known === undefined) return
+    known = undefined
+    if (json === true) void terminal.json({ event: 'joined' })
+    terminal.say(`connected to ${where}`)
+  })
+}
+
+/** What refuses may be the subject, or the server that is exposed there. */
+async function whyRefused(client: Client, subject: string, error: Error): Promise<string> {
+  if (codeOf(error) !== 'ECONNREFUSED') return error.message
+  const isExposed = await client.interest(`${subject}.server.status`).catch(() => undefined)
+  if (isExposed === undefined) return error.message
+  return isExposed ? `what is exposed there refuses (${error.message})` : 'nobody exposes it'
 }
 
 async function serve(

@@ -40,6 +40,7 @@ export class ExposingServer extends Server {
           inner.once('close', () => this.#dialled.delete(info.id))
         } catch (error) {
           this.#stats.refused += 1
+          this.emit('refused', error)
           throw error
         }
       },
@@ -79,6 +80,7 @@ export class ExposingServer extends Server {
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
     join(socket, inner, this.#stats)
+    this.emit('joined')
   }
 }
 

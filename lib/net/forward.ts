@@ -26,15 +26,17 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
       inner.destroy()
     }
     outer.once('close', () => open.delete(outer)).once('close', handleClose)
-    const handleFailure = (): void => {
+    const handleFailure = (error: Error): void => {
       stats.refused += 1
       cutOff(outer)
+      server.emit('refused', error)
     }
     inner.once('error', handleFailure)
     inner.once('connect', () => {
       outer.off('close', handleClose)
       inner.off('error', handleFailure).on('error', () => {})
       join(outer, inner, stats)
+      server.emit('joined')
     })
   })
   server.maxConnections = options.maxConnections ?? server.maxConnections
