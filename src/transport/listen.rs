@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use super::stream::IncomingConnection;
 use crate::link::ListenAddress;
 
-/// Connections that wait to be accepted, at most. Linux has 4096 for it by default, and takes less of what is
-/// more. Where it is full, the kernel drops what comes, and whoever comes tries again after 1, 3 and 7 seconds:
-/// in a crowd that is the longest wait.
+/// Connections that wait to be accepted, at most. Linux has 4096 for it by default, and takes less of what
+/// is more. Where it is full, the kernel drops what comes, and whoever comes tries again after 1, 3 and 7
+/// seconds: in a crowd that is the longest wait.
 const BACKLOG: u32 = 4096;
 
 /// Where to listen.

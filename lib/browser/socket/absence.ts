@@ -14,8 +14,8 @@ const ANSWER_GRACE = 1500
 /** How long the server is waited for while there is another one; and otherwise, up to half as long again. */
 const GRACE = 2000
 const PATIENCE = 30_000
-/** Clients that lose one server move to others at this rate, a second; over at most so many ms. */
-const CROWD = 5000
+/** Clients that lose one server move to others at this rate, a ms; over at most so many ms. */
+const CROWD = 5
 const MAX_SPREAD = 5000
 /** How long the answer to the last look may take. */
 const LAST_LOOK = 2000
@@ -67,7 +67,7 @@ export class Absence {
   begin(now: number, { loss, settles, ownAbsence, crowd }: Absent): boolean {
     if (this.#loss !== undefined) return false
     const own = Math.min(ownAbsence, MAX_OWN_ABSENCE)
-    const spread = Math.min((crowd / CROWD) * 1000, MAX_SPREAD) * this.#place
+    const spread = Math.min(crowd / CROWD, MAX_SPREAD) * this.#place
     const chosen = this.#resumeTimeout
     this.#loss = loss
     this.#isTold = !settles

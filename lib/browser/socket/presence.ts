@@ -72,7 +72,7 @@ export class Presence {
       else if (what === ABSENT || what === CUT || what === SILENT) {
         const ownAbsence = what === ABSENT ? this.ownAbsence : 0
         const loss = what === SILENT ? 'silent' : 'ended'
-        this.#handlers.handleAway({ loss, settles: true, ownAbsence, crowd: what === ABSENT ? 1 : crowd })
+        this.#handlers.handleAway({ loss, settles: true, ownAbsence, crowd })
       }
     })
   }
