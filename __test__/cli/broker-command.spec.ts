@@ -37,6 +37,25 @@ describe('the broker', () => {
     expect({ exit, stderr }).toEqual({ exit: 1, stderr: expect.stringMatching(/EADDRINUSE[\s\S]*ss -ltnp/) })
   })
 
+  test('a path that cannot be is 1, with what to do', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+    const path = join(folder, 'x.sock')
+    const first = start('broker', '--unix', path)
+    await first.until(/listening on unix:/)
+    const taken = await run(['broker', '--unix', path])
+    expect(taken).toMatchObject({
+      exit: 1,
+      stderr: expect.stringMatching(/EADDRINUSE[\s\S]*try: another --unix path/),
+    })
+    await first.stop()
+    const missing = await run(['broker', '--unix', join(folder, 'none', 'x.sock')])
+    expect(missing).toMatchObject({
+      exit: 1,
+      stderr: expect.stringMatching(/ENOENT[\s\S]*try: mkdir -p \S*none: /),
+    })
+    rmSync(folder, { recursive: true })
+  })
+
   test('--check says what it would do', async () => {
     expect(await run(['broker', '--check', '-p', '4000'])).toMatchObject({
       exit: 0,

@@ -105,7 +105,6 @@ test.each<[string[], string]>([
   [['--monitor', '--host', '0.0.0.0'], '--monitor: monitor needs a password'],
   [['--allow-origin', 'app.example'], '--allow-origin: allowedOrigins[0] must be an origin'],
   [['--upstream', 'http://x'], '--upstream: upstream must be nats'],
-  [['--name', 'a.b', '--system-password-file', 'short'], '--name: id must be one token'],
   [['--users', 'none.jsonc'], '--users: cannot read none.jsonc'],
   // What the file says is overruled.
   [['-c', 'wrong.jsonc', '--monitor-password-file', 'short'], '--monitor-password-file: password must have'],

@@ -19,6 +19,7 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['sub', 'a', '--cuont', '2'], /Did you mean --count\?/],
     [['broker', '-p', '70000'], /port from 0 to 65535/],
     [['broker', '-p', 'x'], /port from 0 to 65535/],
+    [['broker', '--name', 'a.b'], /one token of a subject/],
     [['broker', '--tls-cert', 'x.pem'], /--tls-cert and --tls-key go together/],
     [['pub', 'a b', '1'], /selvedge: .*ERR_INVALID_SUBJECT/],
     [['pub', 'a.*', '1'], /selvedge: .*ERR_INVALID_SUBJECT/],

@@ -1,7 +1,8 @@
 // selvedge broker: a broker in one line.
-import type { Command } from 'commander'
+import { dirname } from 'node:path'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { ServerOptions } from '../../index'
-import { type ConatServer, init } from '../index'
+import { type ConatServer, init, isValidSubjectWithoutWildcards } from '../index'
 import { reloadAtHangup } from './broker-reload'
 import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
 import { examples, talking } from './command'
@@ -28,7 +29,7 @@ export function broker(program: Command): void {
     .option('-c, --config <file>', 'JSON with comments; keys as in the documentation')
     .option('--users <file>', 'who may sign in, and what they may do')
     .option('--system-password-file <file>', 'password of who may look with netstat and top')
-    .option('--name <name>', 'id of the broker: one token')
+    .option('--name <name>', 'id of the broker: one token', token)
     .option('--max-connections <n>', 'refuse more connections than that', count)
     .option('--allow-origin <origin>', 'let pages of this origin in; may be repeated', collected)
     .option('--metrics', 'answer GET /metrics, for Prometheus, to this machine')
@@ -45,6 +46,11 @@ export function broker(program: Command): void {
     'selvedge broker --check -p 0',
     'selvedge broker -p 4001 --metrics --monitor',
   )
+}
+
+function token(text: string): string {
+  if (isValidSubjectWithoutWildcards(text) && !text.includes('.')) return text
+  throw new InvalidArgumentError('It must be one token of a subject: without dots, spaces and wildcards.')
 }
 
 async function run(options: BrokerArguments): Promise<void> {
@@ -143,10 +149,27 @@ function closedByItself(server: ConatServer): Promise<never> {
   })
 }
 
-function cannotListen(error: unknown, { port: wanted }: ServerOptions): CommandError {
-  const taken = codeOf(error) === 'EADDRINUSE'
-  return new CommandError(error, {
-    exit: EXIT.failed,
-    ...(taken ? { hint: `ss -ltnp 'sport = :${wanted}', to see who has that port; or another --port` } : {}),
-  })
+function cannotListen(error: unknown, { port: wanted, socketPath }: ServerOptions): CommandError {
+  const hint =
+    socketPath === undefined ? portHint(codeOf(error), wanted) : fileHint(codeOf(error), socketPath)
+  return new CommandError(error, { exit: EXIT.failed, ...(hint === undefined ? {} : { hint }) })
+}
+
+function portHint(code: string | number | undefined, wanted: ServerOptions['port']): string | undefined {
+  if (code === 'EADDRINUSE') {
+    return `ss -ltnp 'sport = :${wanted}', to see who has that port; or another --port`
+  }
+  return code === 'EACCES' ? 'a --port from 1024 on, which needs no privileges' : undefined
+}
+
+function fileHint(code: string | number | undefined, path: string): string | undefined {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `another --unix path: a broker listens at this one (selvedge doctor --server unix:${path})`
+    case 'ENOENT':
+      return `mkdir -p ${dirname(path)}: the folder has to be there`
+    case 'EACCES':
+      return `another --unix path: this user may not write to ${dirname(path)}`
+  }
+  return undefined
 }

@@ -80,22 +80,39 @@ export function file(name: string, option: string): Buffer {
 /** Asks on the terminal, without an echo. */
 export async function askSecret(question: string): Promise<string> {
   const { stdin } = process
-  process.stderr.write(question)
+  const forget = onEnd(code => {
+    stdin.setRawMode(false)
+    process.stderr.write('\n')
+    process.exit(code)
+  })
   stdin.setRawMode(true)
   stdin.resume()
+  process.stderr.write(question)
   try {
     let text = ''
     for await (const part of stdin as AsyncIterable<Buffer>) {
       for (const character of part.toString()) {
         if (character === '\r' || character === '\n') return text
-        if (character === '\u0003') process.exit(130)
+        if (character === '\u0003') process.kill(process.pid, 'SIGINT')
         text = character === '\u007f' ? text.slice(0, -1) : text + character
       }
     }
     return text
   } finally {
+    forget()
     stdin.setRawMode(false)
     process.stderr.write('\n')
+  }
+}
+
+const ENDING = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+/** Calls `end` with the exit code of a signal that ends the process. Returns what takes it back. */
+function onEnd(end: (code: number) => void): () => void {
+  const handlers = Object.entries(ENDING).map(([name, code]) => [name, () => end(code)] as const)
+  for (const [name, handle] of handlers) process.on(name, handle)
+  return () => {
+    for (const [name, handle] of handlers) process.off(name, handle)
   }
 }
 

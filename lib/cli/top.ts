@@ -133,7 +133,10 @@ class Live {
 
   async run(): Promise<void> {
     const { stdin, stdout } = process
-    onStop(() => this.#stop.abort())
+    const stop = (): void => this.#stop.abort()
+    onStop(stop)
+    // A terminal that goes away is not left as the picture had it: it may only look so.
+    process.once('SIGHUP', stop)
     const onKey = (part: Buffer): void => this.#handleKeys(part.toString())
     const onResize = (): void => this.#draw()
     stdout.write('\x1b[?1049h\x1b[?25l')
