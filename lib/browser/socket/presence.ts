@@ -21,7 +21,7 @@ export interface PresenceHandlers {
 const ABSENT = 0
 const HERE = 1
 const HERE_IN_BROKER = 2
-const CUT = 3
+// 3: its connection was cut.
 const SILENT = 4
 const GONE = 5
 const LEFT = 6
@@ -69,7 +69,7 @@ export class Presence {
       if (what === HERE || what === HERE_IN_BROKER) this.#handlers.handleHere()
       else if (what === LEFT || what === GONE) this.#handlers.handleGone()
       else if (what === REPLACED) this.#handlers.handleReplaced()
-      else if (what === ABSENT || what === CUT || what === SILENT) {
+      else if (what <= SILENT) {
         const ownAbsence = what === ABSENT ? this.ownAbsence : 0
         const loss = what === SILENT ? 'silent' : 'ended'
         this.#handlers.handleAway({ loss, settles: true, ownAbsence, crowd })
