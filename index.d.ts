@@ -370,7 +370,7 @@ export interface ConnectOptions {
    * `http://host:port/base` of a server, `https://` for TLS; `ws://` and `wss://` use a WebSocket from the
    * start, for proxies that pass nothing else; `unix:/path` is a Unix domain socket. `nats://host:port,host:port`
    * is a cluster of NATS, `tls://` one with TLS only; a user and a password may stand before a host and `@`. What a
-   * broker's `address()` returns is an address, too. @default the environment variable `CONAT_SERVER`, else the
+   * broker's `address()` returns is an address, too. Not empty. @default the environment variable `CONAT_SERVER`, else the
    * address of the default client, else the fabric inside this process
    */
   address?: string | ServerAddress | undefined
@@ -415,8 +415,9 @@ export interface ConnectOptions {
   autoConnect?: boolean | undefined
   /**
    * Reconnects, for ever, when the connection is lost. `false`: whatever waits for a connection, and whatever
-   * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`. Sockets and
-   * socket servers close: `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
+   * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`. Loops over
+   * subscriptions throw it; the subscriptions themselves are there again with `connect()`, for the next loop, until they
+   * are closed. Sockets and socket servers close: `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
    * @default true
    */
   reconnection?: boolean | undefined
@@ -952,7 +953,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /** Returns a new subject below the inbox prefix, for replies to a request that is made by hand. */
   temporaryInboxSubject(): string
   /** Resolves with a subscription to such a subject, the same for every caller. @throws as `subscribe` */
-  getInbox(): Promise<Subscription>
+  getInbox(options?: WaitOptions): Promise<Subscription>
   /** Returns what the server refused less than 60 s ago, as the error that a call would throw. */
   permissionError(refused: { type: 'pub' | 'sub'; subject: string }): FabricError | undefined
   /** Measures this client and its connection. */

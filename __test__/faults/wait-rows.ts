@@ -85,6 +85,10 @@ export const WAITS: Record<string, Row> = {
     begin: ({ client }, bounds) => client.waitUntilReady(bounds),
     what: /not ready/,
   },
+  'Client.getInbox': {
+    begin: ({ client }, bounds) => client.getInbox(bounds),
+    what: /getInbox '_INBOX/,
+  },
   'Client.subscribe': { begin: ({ client }, bounds) => client.subscribe('a', bounds), what: /subscribe 'a'/ },
   'Client.sub': { begin: ({ client }, bounds) => client.sub('b', bounds), what: /sub 'b'/ },
   'Client.service': { begin: ({ client }, bounds) => client.service('c', {}, bounds), what: /service 'c'/ },
@@ -241,7 +245,6 @@ export const ENDS: Record<string, (stage: Stage) => Promise<unknown> | undefined
 /** What is no wait for a broker, or has no bound of its own, and why. */
 export const OTHERS: Record<string, string> = {
   'Client.subscribeSync': 'takes no bound of a wait, and waits for nothing',
-  'Client.getInbox': 'is subscribe, with its default of 60 s',
   'Client.bench.publish': 'is publish, with its defaults',
   'Client.bench.request': 'is request, with its defaults',
   'Connection.emitWithAck': 'is cluster, getSubscriptions, waitForInterest or publish, with their defaults',

@@ -14,6 +14,11 @@ describeFabrics('a wait for interest', fabric => {
     subscription.close()
   })
 
+  test('is refused if it is shorter than nothing', async () => {
+    const early = { code: 'ERR_OUT_OF_RANGE', message: expect.stringContaining('at least 0') }
+    await expect(fabric.client().waitForInterest('nobody', { timeout: -1 })).rejects.toMatchObject(early)
+  })
+
   test('what cannot be decoded is told to who asked, and the loop of the README goes on', async () => {
     const server = fabric.client()
     const client = fabric.client()

@@ -1,7 +1,8 @@
 // Requests to a server that refuses the socket, and how long others are waited for.
-import type { FabricError } from 'selvedge'
+import type { Client, ConatSocketClient, FabricError } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
+import { pair } from '../support/sockets'
 
 describeFabrics('a request to a server that refuses its socket', fabric => {
   test.each([false, true])(
@@ -43,5 +44,30 @@ describeFabrics('who waits in vain', fabric => {
     for (const error of await Promise.all(waits)) {
       expect(error).toMatchObject({ code: 408, message: expect.stringContaining("socket client 'chat' (id") })
     }
+  })
+})
+
+describeFabrics('a request over a socket that nobody serves', fabric => {
+  const ENDS: Record<string, [(socket: ConatSocketClient, client: Client) => unknown, number | string]> = {
+    'a close': [socket => socket.close(), 'EPIPE'],
+    'an end': [socket => socket.end({ timeout: 50 }).catch(() => {}), 'EPIPE'],
+    'the close of the client': [(_socket, client) => client.close(), 'EPIPE'],
+    'its signal': [() => {}, 'ABORT_ERR'],
+    'its timeout': [() => {}, 408],
+  }
+
+  test.each(Object.entries(ENDS))('was not handled when it ends by %s', async (how, [end, code]) => {
+    const client = fabric.client()
+    const socket = client.socket.connect('nobody')
+    const bound = how === 'its signal' ? { signal: AbortSignal.timeout(50) } : {}
+    const asked = rejection(socket.request('?', how === 'its timeout' ? { timeout: 50 } : bound))
+    await end(socket, client)
+    expect(await asked).toMatchObject({ code, handled: false })
+  })
+
+  test('was not handled if its signal was aborted before', async () => {
+    const { socket } = await pair(fabric)
+    const asked = socket.request('?', { signal: AbortSignal.abort() })
+    await expect(asked).rejects.toMatchObject({ code: 'ABORT_ERR', handled: false })
   })
 })

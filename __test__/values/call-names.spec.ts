@@ -46,6 +46,7 @@ const CLIENT: Calls<Client> = {
   waitUntilReady: (client, options) => client.waitUntilReady(options),
   syncSubscriptions: (client, options) => client.syncSubscriptions(options),
   getSubscriptions: (client, options) => client.getSubscriptions(options),
+  getInbox: (client, options) => client.getInbox(options),
   cluster: (client, options) => client.cluster(options),
   'socket.connect': (client, options) => client.socket.connect('a', options),
   'socket.listen': (client, options) => client.socket.listen('a', options),

@@ -13,6 +13,7 @@ import {
   isBoolean,
   isCount,
   isDuration,
+  isFilled,
   isFunction,
   isNumber,
   isString,
@@ -199,7 +200,7 @@ const isFile: Check = (name, value) => {
 export const SERVER_SHAPE = {
   port: { check: isPort, default: 3000, engine: true },
   host: { check: isString, default: '127.0.0.1', engine: true },
-  id: { check: isString, default: '0', engine: true },
+  id: { check: isFilled, default: '0', engine: true },
   path: { check: isString, default: '/conat', engine: true },
   maxSubscriptionsPerClient: { check: isCount, default: 500, engine: true, limit: true },
   maxSubscriptionsPerHub: { check: isCount, default: 15_000, engine: true, limit: true },

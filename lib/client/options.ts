@@ -9,6 +9,7 @@ import {
   forEngine,
   isBoolean,
   isDuration,
+  isFilled,
   isFunction,
   isHeaders,
   isMessageSize,
@@ -51,7 +52,7 @@ function isTracing(name: string, value: unknown): void {
 
 /** Text, or what a broker's `address()` returns. */
 function isAddress(name: string, value: unknown): void {
-  if (!(value instanceof String)) isString(name, value)
+  isFilled(name, value instanceof String ? String(value) : value)
 }
 
 /** Schemes of the addresses of NATS. */

@@ -92,9 +92,10 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   }
 
   /** Resolves with where replies to requests that the program makes by hand can arrive. */
-  async getInbox(): Promise<Subscription> {
+  async getInbox(options: WaitOptions = {}): Promise<Subscription> {
+    checkWait('getInbox', options)
     this.#inbox ??= `${this.options.inboxPrefix ?? '_INBOX'}.${native.randomId()}.*`
-    return await this.subscribe(this.#inbox)
+    return await this.subscriptions.open(this.#inbox, options, 'getInbox').confirmed(options, 'getInbox')
   }
 
   /** Returns what the server has recently refused of this kind, as the error that a call throws. */

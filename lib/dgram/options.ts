@@ -1,7 +1,7 @@
 // What is known of the options of datagrams, and their check. __test__/package/options.spec.ts compares the contract with
 // it.
 import type { DatagramBindOptions, SocketOptions } from '../../types/dgram'
-import { argType, coded, outOfRange } from '../net/errors'
+import { argType, argValue, coded, outOfRange } from '../net/errors'
 import { checkSubject } from '../net/options'
 import type { Check, Option, Shape, ShapeOf } from '../values/option-checks'
 import { bufferSizeError } from './errors'
@@ -18,6 +18,11 @@ const isAnything: Check = () => {}
 
 const isString: Check = (name, value) => {
   if (typeof value !== 'string') throw argType(name, 'of type string', value)
+}
+
+const isQueue: Check = (name, value) => {
+  isString(name, value)
+  if (value === '') throw argValue(name, value, 'is empty')
 }
 
 /** As Node's: what is 0 or the like is none. */
@@ -54,7 +59,7 @@ export const SOCKET_SHAPE = {
 export const BIND_SHAPE = {
   subject: isPlace,
   exclusive: isAnything,
-  queue: isString,
+  queue: isQueue,
 } as const satisfies ShapeOf<DatagramBindOptions>
 
 /** Checks the known options; `undefined` counts as absent. */

@@ -16,10 +16,10 @@ import {
   isCount,
   isDuration,
   isEncoding,
+  isFilled,
   isHeaders,
   isMessageSize,
   isSignal,
-  isString,
   isTimeout,
   override,
   type ShapeOf,
@@ -89,7 +89,7 @@ export const SUBSCRIPTION_DRAIN_SHAPE = {
 export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout, signal: isSignal } as const
 
 export const SUBSCRIPTION_SHAPE = {
-  queue: isString,
+  queue: isFilled,
   timeout: { check: isTimeout, unit: 'ms', default: 60_000 },
   signal: isSignal,
   maxMessages: isCount,
@@ -116,6 +116,7 @@ export function setDefaultTimeouts(given: { request?: number; publish?: number }
 /** A broker waits no longer. */
 function isInterestTimeout(name: string, value: unknown): void {
   isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
   if ((value as number) > MAX_INTEREST_TIMEOUT)
     throw outOfRange(name, `at most ${MAX_INTEREST_TIMEOUT}`, value as number)
 }

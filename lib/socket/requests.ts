@@ -184,8 +184,13 @@ export class SocketRequests {
   strand(failure: Failure): void {
     for (const key of this.#keys) {
       commands.socketCancel(this.#context.handle, this.#owner.engineHandle, key, CANCELLED)
-      this.settle(key, failure)
+      this.settle(key, this.#withHandled(failure))
     }
+  }
+
+  /** Says that no handler has had what was asked before there was another side. */
+  #withHandled(failure: Failure): Failure {
+    return this.#lifecycle.wasReady ? failure : unhandled(failure)
   }
 
   /** Waits until no request is in flight, or until the signal is aborted: then no end waits for those either. */
@@ -227,7 +232,7 @@ export class SocketRequests {
     for (const key of this.#keys) {
       // One that waits for the next server was not taken by the last one.
       const refused = kept?.failureOf(key)
-      const isUnhandled = refused !== undefined || this.#isUnasked
+      const isUnhandled = refused !== undefined || this.#isUnasked || !this.#lifecycle.wasReady
       const handled = isUnhandled ? false : this.#closed?.get(key)
       this.settle(key, this.#closedFailure(reason ?? refused, handled))
     }
@@ -254,7 +259,7 @@ export class SocketRequests {
 
   #ask(data: unknown, options: RequestOptions | undefined): Promise<Message | Failure> | Failure {
     const signal = options?.signal
-    if (signal?.aborted) return abortFailure(signal)
+    if (signal?.aborted) return unhandled(abortFailure(signal))
     const full = this.#full
     if (full !== undefined) return full
     const wait = waitOf(options, false)
@@ -305,7 +310,8 @@ export class SocketRequests {
   }
 
   #abort = (key: number, signal: AbortSignal): void => {
-    if (!this.settle(key, abortFailure(signal, ASKED, this.#lifecycle.why()))) return
+    const failure = this.#withHandled(abortFailure(signal, ASKED, this.#lifecycle.why()))
+    if (!this.settle(key, failure)) return
     commands.socketCancel(this.#context.handle, this.#owner.engineHandle, key, CANCELLED_BY_SIGNAL)
   }
 
@@ -319,4 +325,8 @@ export class SocketRequests {
   #fail(key: number, failure: Failure): void {
     if (!this.#owner.kept?.hold(key, failure)) this.settle(key, failure)
   }
+}
+
+function unhandled({ code, message, cause, details }: Failure): Failure {
+  return new Failure(code, message, cause, { ...details, handled: false })
 }

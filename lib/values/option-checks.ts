@@ -42,6 +42,11 @@ export const isString: Check = typed('a string', value => typeof value === 'stri
 export const isBoolean: Check = typed('a boolean', value => typeof value === 'boolean')
 export const isFunction: Check = typed('a function', value => typeof value === 'function')
 
+export const isFilled: Check = (name, value) => {
+  isString(name, value)
+  if (value === '') throw new FabricError(`${name} must not be empty`, 'ERR_INVALID_ARG_VALUE')
+}
+
 export const isNumber: Check = (name, value) => {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value)
   if (!Number.isFinite(value)) throw outOfRange(name, 'finite', value)
