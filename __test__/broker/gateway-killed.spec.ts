@@ -81,6 +81,21 @@ describeNats('a gateway that is killed', () => {
     await proxy.close()
   })
 
+  test('fails requests for many answers that nobody has answered', async () => {
+    const caller = await at(addressOf(1))
+    const asked = (await (await at(addressOf(0))).subscribe('many', { queue: 'members' })).next()
+    const got: unknown[] = []
+    const asking = (async () => {
+      for await (const { data } of await caller.requestMany('many', 1, { timeout: 60_000 })) got.push(data)
+    })()
+    asking.catch(() => {})
+    await asked
+    const since = Date.now()
+    await gateways[0]!.party.kill()
+    await expect(asking).rejects.toMatchObject({ code: 'EPIPE', message: expect.stringContaining('ended') })
+    expect([got, Date.now() - since < SOON]).toEqual([[], true])
+  })
+
   test('leaves no call of many waiting that are made all the time', async () => {
     await serve(await at(addressOf(0)))
     const caller = await at(addressOf(1))

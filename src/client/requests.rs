@@ -33,6 +33,8 @@ pub(super) struct PendingRequest<T> {
     /// Its broker has ended since it left: whoever has it is waited for only for a moment. Until when it
     /// would have waited otherwise.
     orphaned: Option<Instant>,
+    /// Or one who had it has: others may answer.
+    is_ended: bool,
     /// It waits a moment for whoever comes from a broker that has drained.
     regathering: Option<Regathered>,
     /// A socket asks again by itself.
@@ -178,6 +180,7 @@ impl<T: Copy> Requests<T> {
             stale_at,
             ack: None,
             orphaned: None,
+            is_ended: false,
             regathering: None,
             is_of_application: matches!(wait, OfflineWait::OfApplication(_)),
         };
@@ -363,13 +366,17 @@ impl<T: Copy> Requests<T> {
     }
 
     fn handle_due(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId, is_ready: bool) {
-        let Some(PendingRequest { request, step, orphaned, .. }) = self.get(id) else { return };
+        let Some(PendingRequest { request, step, orphaned, is_ended, .. }) = self.get(id) else { return };
         let (what, subject) = (request.kind.name(), request.message.subject.to_string());
         let is_many = matches!(request.kind, RequestKind::RequestMany(_));
         if self.is_stale(now, id) {
             self.fail(out, id, ClientError::Stale { what, subject });
         } else if orphaned.is_some_and(|deadline| now < deadline) {
-            self.fail(out, id, ClientError::BrokerEnded { what, subject });
+            let why = match is_ended {
+                true => ClientError::EndedUnanswered { what, subject },
+                false => ClientError::BrokerEnded { what, subject },
+            };
+            self.fail(out, id, why);
         } else if is_many && *step == Step::AwaitingReply && !is_ready {
             // There may be more answers, which cannot come.
             self.fail(out, id, ClientError::ConnectionLost { what, subject });

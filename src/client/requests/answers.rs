@@ -106,7 +106,7 @@ impl<T: Copy> Requests<T> {
         }
         let Some(message) = self.inbox.replies.handle_chunk(now, publication) else { return };
         if message.payload.raw.len() <= 1 && message.headers.is_ended_unanswered() {
-            return self.handle_ended(out, id);
+            return self.handle_ended(now, out, id);
         }
         let Some(pending) = self.get_mut(id) else { return };
         pending.received += 1;
@@ -126,12 +126,23 @@ impl<T: Copy> Requests<T> {
     }
 
     /// Handles that a gateway says in the place of an answer that there will be none. Of a request for many
-    /// it cannot know whether others answer.
-    fn handle_ended(&mut self, out: &mut Outputs<T>, id: RequestId) {
-        let Some(PendingRequest { request, .. }) = self.get(id) else { return };
-        if !matches!(request.kind, RequestKind::RequestMany(_)) {
-            let (what, subject) = (request.kind.name(), request.message.subject.to_string());
-            self.fail(out, id, ClientError::EndedUnanswered { what, subject });
+    /// it cannot know whether others answer: they are waited for for a moment, and after each answer again.
+    fn handle_ended(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId) {
+        let Some(PendingRequest { request, received, .. }) = self.get(id) else { return };
+        match request.kind {
+            // Who asked says how long a silence is the end.
+            RequestKind::RequestMany(many) if many.max_wait.is_some() && *received > 0 => {}
+            RequestKind::RequestMany(_) => {
+                let Some(deadline) = self.deadlines.get(id) else { return };
+                let Some(pending) = self.get_mut(id) else { return };
+                pending.is_ended = true;
+                let deadline = *pending.orphaned.get_or_insert(deadline);
+                self.postpone(id, deadline.min(now + ANSWER_GRACE));
+            }
+            _ => {
+                let (what, subject) = (request.kind.name(), request.message.subject.to_string());
+                self.fail(out, id, ClientError::EndedUnanswered { what, subject });
+            }
         }
     }
 

@@ -65,6 +65,15 @@ impl Stage {
         self.client.handle_op(self.now, ServerOp::Deliver { pattern, publication });
     }
 
+    /// A gateway says in the place of an answer that there will be none.
+    fn say_ended(&mut self, subject: &Subject) {
+        let message =
+            Message { subject: subject.clone(), payload: Payload::NIL, headers: Headers::ended_unanswered() };
+        let pattern = Pattern::parse(&self.inbox()).expect("valid");
+        let publication = Publication::whole("1".into(), message);
+        self.client.handle_op(self.now, ServerOp::Deliver { pattern, publication });
+    }
+
     /// Time passes. Returns who failed, and with what code.
     fn failed_after(&mut self, time: Duration) -> Vec<(u32, String)> {
         self.now += time;
@@ -168,4 +177,32 @@ fn several_answers_fail_when_who_gives_them_ends_unless_a_silence_is_their_end()
         }
         assert_eq!(stage.client.usage().acks, 0);
     }
+}
+
+#[test]
+fn a_request_for_many_of_which_a_gateway_says_that_it_has_ended_waits_for_others_for_a_moment() {
+    for (max_wait, answers) in [(None, 0), (None, 2), (Some(Duration::from_secs(1)), 0)] {
+        let (mut stage, _, place) = Stage::asked_many(many(max_wait));
+        stage.say_ended(&place);
+        assert_eq!(stage.news(), []);
+        for _ in 0..answers {
+            stage.now += ANSWER_GRACE / 2;
+            stage.client.handle_timeout(stage.now);
+            stage.answer(&place);
+        }
+        let answered = stage.news().len();
+        stage.now += ANSWER_GRACE;
+        stage.client.handle_timeout(stage.now);
+        let subject = "svc".to_owned();
+        let why = ClientError::EndedUnanswered { what: many(None).name(), subject };
+        assert_eq!((answered, stage.news()), (answers, vec![ClientEvent::Failed(MANY, why)]));
+    }
+    // Who has said how long a silence is the end, and has an answer, goes on as without that.
+    let (mut stage, _, place) = Stage::asked_many(many(Some(Duration::from_secs(1))));
+    stage.answer(&place);
+    stage.say_ended(&place);
+    assert_eq!(stage.news().len(), 1);
+    stage.now += Duration::from_secs(1);
+    stage.client.handle_timeout(stage.now);
+    assert_eq!(stage.news(), [ClientEvent::Ended(MANY)]);
 }
