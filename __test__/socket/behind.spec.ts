@@ -123,6 +123,26 @@ describeFabrics('what has arrived is read before', fabric => {
     },
   )
 
+  test.each(Object.entries(READERS))(
+    'what can not be decoded is told to its writer, by %s',
+    async (_name, read) => {
+      for (const isUp of [true, false]) {
+        const { host, guest, server, socket } = await pair(fabric)
+        const [from, to] = isUp ? [socket, server] : [server, socket]
+        const closed = once(from, 'closed')
+        const waiting = outcomeOf(READERS['a loop']!(from, async () => {}))
+        const reading = outcomeOf(read(to, async () => {}))
+        from.write(null, { raw: Buffer.alloc(LARGE, 0xdd), encoding: DataEncoding.MsgPack })
+        expect(await reading).toBe('ERR_DECODE')
+        const [reason] = await closed
+        expect(reason).toMatchObject({ code: ABORTED, message: expect.stringContaining('ERR_DECODE') })
+        expect(await waiting).toBe(ABORTED)
+        expect(from.undelivered().length).toBe(1)
+        await Promise.all([host.close(), guest.close()])
+      }
+    },
+  )
+
   test('an abort that nobody would read is told at once', async () => {
     const { server, socket } = await pair(fabric)
     const stream = server.toDuplex()

@@ -557,6 +557,12 @@ export abstract class ConatSocketBase
     this.close()
   }
 
+  /** The same, and tells the other side. @internal */
+  abortFor(error: FabricError): void {
+    this.lifecycle.closeReason = error
+    this.#close((client, socket) => commands.socketClose(client, socket, abortText(error)))
+  }
+
   /** Closes, and tells the other side that it does not keep up. @internal */
   giveUp(error: FabricError): void {
     this.lifecycle.closeReason = error

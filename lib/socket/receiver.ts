@@ -36,8 +36,8 @@ interface ReceiverOwner extends commands.Consumer {
   watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T): T
   /** Returns its requests, which are created on demand. */
   openRequests(): SocketRequests
-  /** Closes it: the other side broke the rules. */
-  closeFor(error: FabricError): void
+  /** Closes it, and tells the other side, whose message cannot be decoded. */
+  abortFor(error: FabricError): void
   /** Takes a message of the socket's own among the data. Returns whether it was one. */
   takesOwn?(headers: string, read: () => unknown): boolean
   /** Whether data may be decoded, where that is not for all; it is given without headers then. */
@@ -202,7 +202,7 @@ export class Receiver implements Sink {
 
   /** Its stream has a gap now, so the socket cannot continue. */
   #handleFailure(error: FabricError): void {
-    if (this.#owner.state !== 'closed') this.#owner.closeFor(error)
+    if (this.#owner.state !== 'closed') this.#owner.abortFor(error)
     else this.undecoded ??= error
   }
 }
