@@ -1404,9 +1404,14 @@ export interface SocketConnectOptions extends SocketSettings {
    */
   reconnection?: boolean | undefined
   /**
+   * Whether it waits for a server while nobody listens, the first time: for ever, not at all, or so many milliseconds. Then it
+   * closes with `503`. @default true
+   */
+  wait?: boolean | number | undefined
+  /**
    * Chooses the server: returns its id. Called again later if it throws, or does not answer in time: whoever waits for the
-   * socket with a `timeout` then gets a `408` whose `cause` is a `503` with the error as its own `cause`. @default the first
-   * server that answers
+   * socket with a `timeout` then gets a `408` whose `cause` is a `503` with the error as its own `cause`. @default any of the
+   * servers
    */
   loadBalancer?: ((subject: string) => Promise<string> | string) | undefined
   /** Milliseconds for `loadBalancer`. @default 10_000 */

@@ -101,6 +101,36 @@ test.each(['conat', 'selvedge'])(
   150_000,
 )
 
+test('a frozen server delays those who connect by a second, and nobody else', async () => {
+  const broker = await Party.broker()
+  const options = { address: `http://127.0.0.1:${broker.port}` }
+  const [frozen, alive, guest] = await Promise.all([
+    Party.client(options),
+    Party.client(options),
+    Party.client(options),
+  ])
+  for (const server of [frozen, alive]) await server.ask('listen', { subject: 'shared', echo: true })
+  await guest.ask('connect', { subject: 'shared', count: 1 })
+  await frozen.freeze()
+  const since = Date.now()
+  await guest.ask('connect', { subject: 'shared', count: 20 })
+  const took = Date.now() - since
+  console.info(`20 sockets beside a frozen server: ${took} ms`)
+  expect(took).toBeLessThan(2500)
+  frozen.thaw()
+  await guest.ask('write', { count: 20 })
+  await guest.ask('drain')
+  // What the frozen one took of those sockets is nobody's, and goes.
+  const ends = await until(
+    async () =>
+      (await Promise.all([frozen, alive].map(server => server.report()))).flatMap(({ ends }) => ends),
+    list => list.filter(({ state }) => state === 'ready').length === 21,
+    20_000,
+  )
+  expect(ends.filter(({ got, state }) => state !== 'ready' && got > 0)).toEqual([])
+  for (const party of [frozen, alive, guest]) expect((await party.report()).broken).toEqual([])
+}, 90_000)
+
 test('a client that was frozen while a newer one took its socket is fenced when it wakes up, and so is its server', async () => {
   const broker = await Party.broker()
   const options = { address: `http://127.0.0.1:${broker.port}` }

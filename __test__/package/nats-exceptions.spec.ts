@@ -11,6 +11,7 @@ const CHOSEN: Readonly<Record<string, string>> = {
   'browser/rooms.spec.ts': 'the same',
   'browser/waits.spec.ts': 'the same',
   'socket/answers.spec.ts': 'a bound of the reader',
+  'socket/connects.spec.ts': 'a broker counts messages, and which of them it takes',
   'socket/defects.spec.ts': "strangers at the port of Conat's protocol",
   'socket/held.spec.ts': 'memory of the reader',
   'socket/presence.spec.ts': 'a broker tells of ends; socket/probes.spec.ts is the same on NATS',

@@ -246,6 +246,11 @@ export class Transport {
 
   #handleClosed = (reason: FabricError | undefined): void => {
     const isOrderly = reason === undefined || reason.code === 'ERR_SOCKET_CLOSED_BY_PEER'
+    if (!this.isReleased && this.#isGivenUp(reason)) {
+      // To whoever accepted it it came and went, as with TCP.
+      this.isFinReceived = true
+      this.#passFin()
+    }
     if (this.isFinReceived && isOrderly && !this.isReleased && !this.sender.isHeldUp) {
       // It has said everything, and takes no more.
       this.isPeerGone = true
@@ -257,6 +262,18 @@ export class Transport {
     }
     this.#isGone = true
     for (const handle of this.#whenGone.splice(0)) handle()
+  }
+
+  /** Whether the connecting end was closed before it heard that it was accepted. */
+  #isGivenUp(reason: FabricError | undefined): boolean {
+    return (
+      this.session.role === 'server' &&
+      reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER' &&
+      this.bytesRead === 0 &&
+      this.#frames === 0 &&
+      !this.isFinReceived &&
+      this.session.stats.acknowledged === 0
+    )
   }
 
   #undelivered(): number {

@@ -55,7 +55,7 @@ export class ConatSocketClient extends ConatSocketBase {
       this.#kept = new KeptRequests(this, context)
     }
     route(this.engineHandle, this)
-    commands.socketConnect(context.handle, this.engineHandle, subject, this.#forEngine())
+    commands.socketConnect(context.handle, this.engineHandle, subject, this.#forEngine(options.wait))
     this.lifecycle.limitFirst(options, failure => this.closeFor(errorFrom(failure)))
   }
 
@@ -235,13 +235,15 @@ export class ConatSocketClient extends ConatSocketBase {
     }
   }
 
-  #forEngine(): string {
+  /** A socket that renews itself waits for the next server in any case. */
+  #forEngine(wait: boolean | number = true): string {
     const { options } = this.#settings
     const engine = this.#settings.forEngine(this.id, CONNECT_SHAPE)
     // A function may add to a full window.
     if (typeof options.renew === 'function') engine.maxQueueSize = this.maxQueueSize + EXTRA_MESSAGES
     return JSON.stringify({
       ...engine,
+      wait: wait === true ? undefined : Number(wait),
       renew: options.renew !== undefined && options.renew !== false,
       // Other sockets may have a chosen id, but not a random one.
       epoch: options.id === undefined ? undefined : newEpoch(),

@@ -51,6 +51,7 @@ export const LISTEN_SHAPE = {
 export const CONNECT_SHAPE = {
   ...SETTINGS_SHAPE,
   reconnection: { check: isBoolean, default: true, engine: true },
+  wait: { check: isWait, unit: 'ms', default: true },
   loadBalancer: isFunction,
   loadBalancerTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true },
   dialect: { check: isDialect, engine: true },
@@ -129,6 +130,10 @@ function isPolicy(name: string, value: unknown): void {
   isString(name, value)
   if (value === 'wait' || value === 'close') return
   throw invalidValue(name, "'wait' or 'close'", value)
+}
+
+function isWait(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') isTimeout(name, value)
 }
 
 function isRenew(name: string, value: unknown): void {

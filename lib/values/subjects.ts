@@ -131,6 +131,16 @@ export function checkId(id: string): void {
   )
 }
 
+/** What stands in the place of a server's id where all of them, or none, is meant. */
+const NO_SERVERS: readonly string[] = ['~', 'status', 'rooms']
+
+/** Checks the id of a server: some are no server's. */
+export function checkServerId(id: string): void {
+  checkId(id)
+  if (!NO_SERVERS.includes(id)) return
+  throw new FabricError(`invalid id '${id}': no server is called so`, 'ERR_INVALID_ARG_VALUE')
+}
+
 /**
  * Returns the subject of which `S.server.rooms`, or the subject of a socket to `S.server.rooms.<server>`, is: what the
  * servers of `S` say to each other there is for no client. Nothing for others, and for a longer name of an end.

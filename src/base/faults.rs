@@ -20,6 +20,10 @@ pub enum FaultPoint {
     LostCredit,
     /// A turn is over after one piece of a message, or the first messages that leave whole.
     ShortTurn,
+    /// The first accept of a socket does not leave.
+    LostAccept,
+    /// A question to whoever listens is said twice: two may take it.
+    TwoAccepts,
 }
 
 /// The points of one machine; none by default.

@@ -22,6 +22,7 @@ pub struct SocketOptions {
     pub exclusive: bool,
     epoch: Option<u64>,
     reconnection: Option<bool>,
+    wait: Option<f64>,
     renew: Option<bool>,
     keep_alive: Option<f64>,
     keep_alive_timeout: Option<f64>,
@@ -51,6 +52,7 @@ impl SocketOptions {
             slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
             epoch: self.epoch,
             reconnection: self.reconnection.unwrap_or(defaults.reconnection),
+            wait: self.wait.map(|ms| u32::try_from(milliseconds(ms).as_millis()).unwrap_or(u32::MAX)),
             keeps_requests: self.renew.unwrap_or(defaults.keeps_requests),
             // Zero and less turn it off.
             keep_alive: self

@@ -20,7 +20,7 @@ use super::peer_id::PeerId;
 use super::upstream::Class;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
-use crate::wire::{AckId, MessageId, Publication, chunk_id};
+use crate::wire::{AckId, MessageId, Publication, SocketCommand, chunk_id};
 
 /// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
 /// one member.
@@ -157,7 +157,8 @@ impl Router {
         }
     }
 
-    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
+    /// Calls `deliver` for one member of each group of each pattern that the subject matches, and of all
+    /// groups of listeners for one member of one; it returns
     /// whether it could, and is told whether others get the same payload, and whether nobody else gets
     /// anything. A group with more than one member
     /// shares the messages of a bundle. `choice`: what of groups of [`Class::Group`]. The last receiver gets
@@ -200,6 +201,11 @@ impl Router {
             }
         };
         let route = self.interest.route(&publication.subject);
+        let others = if is_question(&publication) {
+            other_groups(self.interest.on(&route), entropy)
+        } else {
+            Vec::new()
+        };
         let is_shared = publication.payload.raw.len() >= SHARED_FROM_BYTES
             && self.interest.on(&route).map(|(_, groups)| groups.len()).sum::<usize>() > 1;
         if is_shared {
@@ -221,6 +227,9 @@ impl Router {
         for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
                 let way = group.way;
+                if !others.is_empty() && others.contains(&group.id) {
+                    continue;
+                }
                 if way.class == Class::Group && choice != Choice::ByPattern {
                     skipped = true;
                     continue;
@@ -368,6 +377,38 @@ impl Router {
         self.unfinished.poll_timeout()
     }
 }
+
+/// Returns whether it is the question of a socket to whoever listens: one listener takes it.
+fn is_question(publication: &Publication) -> bool {
+    publication.headers.command == Some(SocketCommand::Connect) && {
+        let mut tokens = publication.subject.as_str().rsplit('.').skip(1);
+        (tokens.next(), tokens.next()) == (Some("~"), Some("server"))
+    }
+}
+
+/// Returns all groups of listeners but one, which has as good a chance as it has members.
+#[cold]
+fn other_groups<'a>(
+    all: impl Iterator<Item = (&'a Pattern, &'a Groups)>,
+    entropy: &mut dyn Entropy,
+) -> Vec<GroupId> {
+    let queue = Arc::from(LISTENERS);
+    let of_listeners = all.filter_map(|(_, groups)| groups.get(&queue));
+    let groups: Vec<(GroupId, usize)> = of_listeners.map(|group| (group.id, group.members.len())).collect();
+    if groups.len() < 2 {
+        return Vec::new();
+    }
+    let mut at = entropy.below(groups.iter().map(|(_, members)| members).sum());
+    let chosen = groups.iter().position(|(_, members)| {
+        let is_chosen = at < *members;
+        at = at.saturating_sub(*members);
+        is_chosen
+    });
+    groups.iter().enumerate().filter(|(place, _)| Some(*place) != chosen).map(|(_, (id, _))| *id).collect()
+}
+
+/// The queue of listeners that are asked by whoever wants any of them.
+const LISTENERS: &str = "selvedge";
 
 /// Delivers to one member of the groups of each name.
 #[cold]

@@ -321,7 +321,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             })
             .collect();
         // A listener's own subject before the one of all listeners: it is back before it is another one.
-        all.sort_unstable_by_key(|one| (one.pattern.ends_with(".server.status"), one.pattern.clone()));
+        all.sort_unstable_by_key(|one| (is_of_all_listeners(&one.pattern), one.pattern.clone()));
         all
     }
 
@@ -480,6 +480,11 @@ impl<T> Link<'_, T> {
             drain: true,
         });
     }
+}
+
+/// Whether clients find listeners there.
+fn is_of_all_listeners(pattern: &str) -> bool {
+    pattern.ends_with(".server.status") || pattern.ends_with(".server.~.*")
 }
 
 /// First and longest pause before a refused subscription is tried again.

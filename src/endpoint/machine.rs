@@ -16,6 +16,7 @@ use super::intake::{Decision, Intake};
 use super::left_out::LeftOut;
 use super::probes::Probes;
 use super::table::{Dirty, Table};
+use super::unheard_subjects::UnheardSubjects;
 use super::unread::UnreadBounds;
 use super::watches::Watches;
 use super::{Command, Delivery, EndpointConfig, Event, Token};
@@ -23,13 +24,16 @@ use crate::base::{Entropy, Failure, FaultPoint, Handle, Lag, LinkEvent, LinkRequ
 use crate::client::{Client, SessionState};
 use crate::socket::{CloseReason, SocketConfig};
 use crate::subject::Subject;
-use crate::wire::{ClientOp, ServerOp};
+use crate::wire::{Carrier, ClientOp, ServerOp};
 
 /// One endpoint.
 pub struct Endpoint {
     client: Client<Token>,
     table: Table,
     watches: Watches,
+    unheard: UnheardSubjects,
+    /// Whether the link keeps the order of what is said.
+    keeps_order: bool,
     probes: Probes,
     intake: Intake,
     left_out: LeftOut,
@@ -63,6 +67,8 @@ impl Endpoint {
             client: Client::new(config.client.clone(), entropy),
             table: Table::new(config.intake.gaps),
             watches: Watches::default(),
+            unheard: UnheardSubjects::default(),
+            keeps_order: false,
             probes: Probes::default(),
             intake: Intake::new(config.intake),
             left_out: LeftOut::default(),
@@ -165,7 +171,10 @@ impl Machine for Endpoint {
     fn handle_link(&mut self, now: Instant, event: LinkEvent) {
         self.latest = Some(now);
         match event {
-            LinkEvent::Up(link) => self.client.handle_link_up(now, link),
+            LinkEvent::Up(link) => {
+                self.keeps_order = link.wire != Carrier::Conat.name();
+                self.client.handle_link_up(now, link);
+            }
             LinkEvent::Unreachable(failure) => {
                 let message = format!("cannot connect: {failure}");
                 self.events.push_back(Event::ConnectFailed(Failure::new(failure.code, message)));

@@ -11,6 +11,7 @@ mod probes;
 mod queue_pool;
 mod table;
 mod token;
+mod unheard_subjects;
 mod unread;
 mod usage;
 mod watches;

@@ -2,12 +2,13 @@
 //! are due.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::intake::Intake;
 use super::queue_pool::QueuePool;
-use crate::base::{Deadlines, Handle, earliest};
+use crate::base::{Deadlines, Entropy, Handle, SeededEntropy, earliest};
 use crate::socket::{
     ClientSocket, GapPool, Listener, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
 };
@@ -218,6 +219,49 @@ impl Table {
         let others = self.listeners.iter().filter(|(other, _)| **other != handle);
         let mut beside = others.filter(|(_, entry)| entry.listener.is_beside(&own.listener));
         beside.any(|(_, entry)| entry.listener.goes_before(&own.listener, message))
+    }
+
+    /// Returns whether a listener is the one that takes a question to whoever listens: of those here that get
+    /// the same ones, whoever has the socket, or another one by its id.
+    pub(super) fn takes_question(&self, handle: Handle, question: &Subject) -> bool {
+        let Some(own) = self.listeners.get(&handle) else { return false };
+        let mut all = self
+            .listeners
+            .iter()
+            .filter(|(_, entry)| entry.listener.shares_questions(&own.listener))
+            .map(|(other, entry)| (*other, &entry.listener));
+        match (all.next(), all.next()) {
+            // It leaves, and says so.
+            (None, _) => true,
+            (Some((only, _)), None) => only == handle,
+            _ => self.chosen_listener(&own.listener, question) == Some(handle),
+        }
+    }
+
+    #[cold]
+    fn chosen_listener(&self, own: &Listener, question: &Subject) -> Option<Handle> {
+        let id = question.last_token();
+        let all = || {
+            let listeners = self.listeners.iter().map(|(other, entry)| (*other, &entry.listener));
+            listeners.filter(|(_, listener)| listener.shares_questions(own))
+        };
+        if let Some((owner, _)) = all().find(|(_, listener)| listener.has_socket(id)) {
+            return Some(owner);
+        }
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let count = all().count();
+        let position = SeededEntropy::new(hasher.finish()).below(count);
+        all().nth(position).map(|(chosen, _)| chosen)
+    }
+
+    /// The client of a listener's socket has heard of it.
+    pub(super) fn note_proven(&mut self, handle: Handle) {
+        if let Some(AnySocket::Server(socket, listener, _)) = self.sockets.get(&handle)
+            && let Some(entry) = self.listeners.get_mut(listener)
+        {
+            entry.listener.handle_proven(socket.id());
+        }
     }
 
     /// Returns a listener with what belongs to it.

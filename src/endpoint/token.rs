@@ -18,6 +18,8 @@ pub enum Token {
     SocketSubject(Handle),
     /// A listener's subject for status requests.
     ListenerStatus(Handle),
+    /// A listener's subjects for questions to whoever listens.
+    ListenerQuestions(Handle),
     /// A listener's subjects of its sockets.
     ListenerSockets(Handle),
     /// A request of a listener.

@@ -47,6 +47,8 @@ pub struct Channel {
     number: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
+    /// Tags that were offered to servers which are not ours, and whether several may have them.
+    pub(super) abandoned: Vec<(u64, bool)>,
     /// Messages that the peer had written when it closed, and that did not come.
     missing: u64,
     /// Whether the listener of this end is leaving: the close says so.
@@ -84,6 +86,7 @@ impl Channel {
             faults: FaultInjector::default(),
             number: 0,
             fenced: false,
+            abandoned: Vec::new(),
             missing: 0,
             leaving: Leaving::No,
             suspects_at: None,

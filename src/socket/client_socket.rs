@@ -1,6 +1,7 @@
 //! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was
 //! lost.
 
+mod any_server;
 mod attachment;
 mod binding;
 mod close;
@@ -12,6 +13,7 @@ mod unserved;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use any_server::AnyServer;
 use binding::Binding;
 use close::Farewell;
 use questions::Questions;
@@ -46,6 +48,7 @@ pub struct ClientSocket {
     missed_since: Option<Instant>,
     subscribed: Subscribed,
     binding: Binding,
+    any: AnyServer,
     attempt: u64,
     /// Another server was asked to attach us, has not answered and is gone: it may have this socket.
     has_left_a_server: bool,
@@ -66,6 +69,8 @@ pub struct ClientSocket {
     unserved: Unserved,
     /// The request that is in flight.
     asked: Questions,
+    /// When it began to look for a server.
+    searches_since: Option<Instant>,
     /// When it was asked who serves the subject.
     finding_since: Option<Instant>,
     /// When it is looked up whether the server that was asked to attach us is still there, and the number of
@@ -82,6 +87,8 @@ enum Phase {
     },
     /// Wants to connect as soon as the fabric is there.
     AwaitingFabric,
+    /// Whoever listens was asked to attach us.
+    AwaitingAnyone,
     /// A server is being looked for, or a load balancer asked until the deadline.
     AwaitingServer {
         chooses_until: Option<Instant>,
@@ -93,6 +100,8 @@ enum Phase {
     Ready,
     /// The server knows that we close, and its reply is awaited.
     AwaitingClosed,
+    /// Closed for the application; whoever has taken its question is told when he says so.
+    Lingering,
     Closed,
 }
 
@@ -110,16 +119,19 @@ impl Phase {
         match (self, next) {
             (Closed, _) => false,
             (_, Closed) => true,
+            (Lingering, _) => false,
+            (AwaitingAnyone, Lingering) => true,
             (AwaitingClosed, _) => false,
             (_, AwaitingClosed | Disconnected { .. }) => true,
             (Disconnected { .. }, AwaitingFabric) => true,
-            (Disconnected { .. } | AwaitingFabric, AwaitingServer { .. }) => true,
+            (Disconnected { .. } | AwaitingFabric, AwaitingAnyone) => true,
+            (Disconnected { .. } | AwaitingFabric | AwaitingAnyone, AwaitingServer { .. }) => true,
             (Disconnected { .. } | AwaitingFabric | AwaitingServer { .. }, AwaitingSubscription) => true,
             (
                 Disconnected { .. } | AwaitingFabric | AwaitingServer { .. } | AwaitingSubscription,
                 AwaitingAccept,
             ) => true,
-            (AwaitingAccept, Ready) => true,
+            (AwaitingAnyone | AwaitingServer { .. } | AwaitingSubscription | AwaitingAccept, Ready) => true,
             _ => false,
         }
     }
@@ -149,6 +161,7 @@ impl ClientSocket {
             missed_since: None,
             subscribed: Subscribed::No,
             binding: Binding::Unbound,
+            any: AnyServer::default(),
             attempt: 0,
             has_left_a_server: false,
             tags: None,
@@ -160,6 +173,7 @@ impl ClientSocket {
             turned_away: 0,
             unserved: Unserved::No,
             asked: Questions::default(),
+            searches_since: None,
             finding_since: None,
             look_up_at: None,
             look_up: 0,
@@ -242,6 +256,7 @@ impl ClientSocket {
         let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.enter(Phase::Disconnected { retry_at });
         self.asked.clear();
+        self.abandon_questions();
         self.channel.detach();
         if !was_disconnected {
             self.channel.emit(why);
@@ -256,6 +271,7 @@ impl ClientSocket {
         self.note_unanswered();
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
+            Phase::Lingering => self.end_lingering(),
             // The server may not have heard it.
             Phase::AwaitingClosed if self.channel.stream().is_some() => {
                 self.farewell = None;
@@ -283,8 +299,12 @@ impl SocketEnd for ClientSocket {
         self.phase == Phase::Closed
     }
 
+    fn is_lingering(&self) -> bool {
+        self.phase == Phase::Lingering
+    }
+
     fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
+        matches!(self.phase, Phase::Closed | Phase::Lingering | Phase::AwaitingClosed)
     }
 
     fn accepts_data(&self) -> bool {
@@ -340,8 +360,8 @@ impl SocketEnd for ClientSocket {
     }
 
     fn handle_message(&mut self, now: Instant, message: Message) {
-        if self.is_closed() || self.subscribed == Subscribed::No {
-            return;
+        if self.is_closed() || self.subscribed == Subscribed::No || self.try_decline(now, &message.headers) {
+            return self.end_lingering();
         }
         if self.channel.stream().is_some() {
             self.handle_stream_message(now, message);
@@ -362,7 +382,7 @@ impl SocketEnd for ClientSocket {
             Some(SocketCommand::Close)
                 if !self.binding.is_held() && control::is_turned_away(&message.headers) =>
             {
-                self.handle_turned_away(now);
+                self.handle_turned_away(now, &message.headers);
             }
             Some(SocketCommand::Close) => {
                 self.channel.handle_close(now, &message);
@@ -380,7 +400,8 @@ impl SocketEnd for ClientSocket {
                 });
             }
             Some(SocketCommand::Connected) => {
-                if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
+                let is_latest = message.headers.attempt.is_none_or(|attempt| attempt == self.attempt);
+                if is_latest || self.accepted_by_anyone(&message.headers).is_some() {
                     self.attached(now, &message);
                 }
             }
@@ -416,6 +437,9 @@ impl SocketEnd for ClientSocket {
                     Ok(Some(id)) => self.found(now, id),
                     Err(error) => {
                         self.note_unanswered_search(&error);
+                        if self.is_closed() {
+                            return;
+                        }
                         // Nobody is there yet, or who was there has gone: whoever comes is found at once.
                         if waited { self.find_server(now) } else { self.retry(now) }
                     }
@@ -429,6 +453,12 @@ impl SocketEnd for ClientSocket {
                 Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
+            (TagKind::ConnectAnyone, Phase::Lingering) => self.end_lingering(),
+            (TagKind::ConnectAnyone, _) => {
+                if let Err(error) = answer {
+                    self.handle_nobody(now, tag, &error);
+                }
+            }
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
             (
                 TagKind::Ack | TagKind::Missing | TagKind::Ping | TagKind::Resent | TagKind::Probe,
@@ -449,14 +479,15 @@ impl SocketEnd for ClientSocket {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if self.phase != Phase::Closed {
+        self.end_lingering();
+        if self.phase != Phase::Closed && !self.try_linger(&reason) {
             self.tell_closed(&reason, None);
             self.finish(reason);
         }
     }
 
     fn check_end(&mut self, now: Instant) {
-        if self.is_closed() || !self.channel.pending_close.is_requested() {
+        if self.is_closed() || self.is_lingering() || !self.channel.pending_close.is_requested() {
             return;
         }
         let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
@@ -471,10 +502,28 @@ impl SocketEnd for ClientSocket {
     }
 
     fn own_deadline(&self) -> Option<Instant> {
+        earliest([self.waits_until(), self.phase_deadline()])
+    }
+
+    fn handle_own_deadline(&mut self, now: Instant) {
+        self.give_up_search_if_due(now);
+        self.handle_phase_deadline(now);
+    }
+
+    fn handle_interest(&mut self, now: Instant, tag: Tag, there: bool) {
+        if !there && tag.number == self.look_up && self.phase == Phase::AwaitingAccept {
+            self.handle_server_gone(now);
+        }
+    }
+}
+
+impl ClientSocket {
+    fn phase_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Disconnected { retry_at } => {
                 earliest([retry_at.filter(|_| self.fabric), self.by_hand_until])
             }
+            Phase::AwaitingAnyone | Phase::Lingering => self.any.poll_timeout(),
             Phase::AwaitingServer { chooses_until: None } => self.asked.poll_timeout(),
             Phase::AwaitingServer { chooses_until } => chooses_until,
             Phase::AwaitingClosed => self.farewell.as_ref().map(Farewell::due_at),
@@ -483,12 +532,14 @@ impl SocketEnd for ClientSocket {
         }
     }
 
-    fn handle_own_deadline(&mut self, now: Instant) {
+    fn handle_phase_deadline(&mut self, now: Instant) {
         match self.phase {
             Phase::Disconnected { .. } if self.by_hand_until.is_some_and(|at| at <= now) => {
                 self.close(CloseReason::Lost("it was disconnected, and has `reconnection: false`"));
             }
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
+            Phase::AwaitingAnyone => self.look_for_server_if_due(now),
+            Phase::Lingering => self.end_lingering_if_due(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
             Phase::AwaitingServer { chooses_until: None } => self.find_server_again(now),
             Phase::AwaitingClosed => self.repeat_close(now),
@@ -497,12 +548,6 @@ impl SocketEnd for ClientSocket {
                 self.ask_to_attach_again(now);
             }
             _ => {}
-        }
-    }
-
-    fn handle_interest(&mut self, now: Instant, tag: Tag, there: bool) {
-        if !there && tag.number == self.look_up && self.phase == Phase::AwaitingAccept {
-            self.handle_server_gone(now);
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct SocketConfig {
     pub epoch: Option<u64>,
     /// Whether a client socket attaches again by itself. Default true.
     pub reconnection: bool,
+    /// Milliseconds that a client socket waits for a server while nobody listens, the first time. Default
+    /// `None`: for ever.
+    pub wait: Option<u32>,
     /// Whether requests that have not left wait as long as the peer is away: another socket takes them over.
     /// Default false: they fail soon.
     pub keeps_requests: bool,
@@ -83,6 +86,7 @@ impl Default for SocketConfig {
             slow_consumer_timeout: None,
             epoch: None,
             reconnection: true,
+            wait: None,
             keeps_requests: false,
             reconnect_delay: Duration::from_millis(500),
             keep_alive: Some(Duration::from_secs(45)),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use rmpv::Value;
 use serde::Serialize;
 
-use super::{CloseReason, Data, Offer};
+use super::{CloseReason, Data, OfferHeader};
 use crate::base::Code;
 use crate::wire::message::headers::SEQ;
 use crate::wire::{Encoding, Headers, Item, Json, Payload, SocketCommand, json};
@@ -210,6 +210,7 @@ fn member<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 const EPOCH: &str = "epoch";
 /// In the headers of `close` and of a refusal: why.
 const SERVER: &str = "server";
+const STREAM: &str = "stream";
 const FOR: &str = "for";
 const CODE: &str = "code";
 const RETRY: &str = "retry";
@@ -229,7 +230,7 @@ pub(super) struct Greeting<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stream: Option<Offer>,
+    pub(super) stream: Option<OfferHeader<'a>>,
 }
 
 /// Returns the incarnation that a `connect` or its reply is about.
@@ -294,13 +295,19 @@ pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
 }
 
 /// Returns what tells other incarnations of a socket which one this is, and at which server.
-pub(super) fn identity(server: &str, epoch: u64) -> Json {
-    Json::from_value(&serde_json::json!({ EPOCH: epoch, SERVER: server }))
+pub(super) fn identity(server: &str, epoch: Option<u64>) -> Json {
+    Json::from_value(&with_epoch(serde_json::json!({ SERVER: server }), epoch))
 }
 
 /// Returns the server in an identity.
 pub(super) fn server(headers: &Headers) -> Option<String> {
     let server = json::text(member(headers, SERVER)?)?;
+    (!server.contains('.')).then(|| server.into_owned())
+}
+
+/// Returns the server that accepts, as an accept says it.
+pub(super) fn accepting_server(headers: &Headers) -> Option<String> {
+    let server = json::text(json::member(member(headers, STREAM)?, SERVER)?)?;
     (!server.contains('.')).then(|| server.into_owned())
 }
 

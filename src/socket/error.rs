@@ -142,6 +142,8 @@ pub enum CloseReason {
     Moved,
     /// The server has as many sockets as it takes, of all or of this user.
     NoRoom,
+    /// Nobody listens on this subject.
+    NobodyListens(String),
     /// It came back as another user than the one that it belongs to.
     NotTheUser,
 }
@@ -226,6 +228,7 @@ impl CloseReason {
             }
             Self::Misbehaved(_) => Code::SocketProtocol,
             Self::Refused(error) => error.failure_code(),
+            Self::NobodyListens(_) => Code::NoSubscribers,
             Self::NoRoom => Code::Limit,
             Self::NotTheUser => Code::NotPermitted,
         };
@@ -258,6 +261,7 @@ impl fmt::Display for CloseReason {
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
+            Self::NobodyListens(subject) => write!(f, "nobody serves '{subject}'"),
             Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),
             Self::NotTheUser => f.write_str("the socket belongs to another user"),
             Self::Moved => {

@@ -14,12 +14,40 @@ impl Channel {
     /// Returns whether a message of the channel is from, or for, another incarnation of this socket. Requests
     /// of applications bear no epoch.
     pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
+        if self.has_abandoned() && self.is_of_abandoned(headers) {
+            return true;
+        }
         let is_channels = headers.command.is_some() || headers.reply.is_none();
         match (self.config.epoch, headers.attempt) {
             (Some(own), Some(other)) => own != other,
             (Some(_), None) => self.fenced && is_channels,
             (None, _) => false,
         }
+    }
+
+    /// Notes a tag that was offered to a server which may not be ours; `joins`: to whoever listens.
+    pub(super) fn abandon_tag(&mut self, tag: u64, joins: bool) {
+        if self.abandoned.len() >= MAX_ABANDONED {
+            self.abandoned.remove(0);
+        }
+        self.abandoned.push((tag, joins));
+    }
+
+    /// Returns whether there are such tags.
+    pub(super) fn has_abandoned(&self) -> bool {
+        !self.abandoned.is_empty()
+    }
+
+    /// Returns how this tag was offered, if it is one of them.
+    pub(super) fn abandoned(&self, tag: u64) -> Option<bool> {
+        self.abandoned.iter().find(|(abandoned, _)| *abandoned == tag).map(|(_, joins)| *joins)
+    }
+
+    /// Returns whether this is from one who has taken up such an offer: nobody else marks what it sends here
+    /// with a tag, as far as neither end has an epoch.
+    pub(super) fn is_of_abandoned(&self, headers: &Headers) -> bool {
+        let is_tagless = self.stream().is_none() && self.config.epoch.is_none();
+        headers.attempt.is_some_and(|tag| (is_tagless && tag > MAX_ATTEMPT) || self.abandoned(tag).is_some())
     }
 
     /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether
@@ -38,6 +66,11 @@ impl Channel {
         self.config.epoch.filter(|_| self.fenced)
     }
 }
+
+/// Attempts are counted. A tag is a number that is drawn: hardly any is as small.
+const MAX_ATTEMPT: u64 = 1 << 32;
+/// Tags of servers that may have taken the socket, and were given up, that are remembered.
+const MAX_ABANDONED: usize = 16;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

@@ -1,13 +1,16 @@
 //! The server's side of a subject: answers who serves it, and sorts what clients send to their sockets.
 
 mod known_sockets;
+mod subscriptions;
 
 pub use known_sockets::Entry;
+pub use subscriptions::ListenerPart;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use known_sockets::{Claim, KnownSockets};
+use subscriptions::Subscriptions;
 
 use super::admission::{Population, SocketOwner, StrangerAdmission};
 use super::stream::Offer;
@@ -20,12 +23,7 @@ use crate::wire::{Headers, Json, Message, Origin, Payload, SocketCommand};
 #[derive(Debug)]
 pub struct Listener {
     id: String,
-    status: Pattern,
-    mine: Pattern,
-    /// Somebody else may have the same id.
-    exclusive: bool,
-    /// Patterns whose subscription is not confirmed yet.
-    unconfirmed: u8,
+    subscriptions: Subscriptions,
     state: State,
     /// Takes no new clients.
     retired: bool,
@@ -39,6 +37,8 @@ pub struct Listener {
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, Arrival>,
     population: Population,
+    /// Sockets that were accepted at once, and whose clients are not known to have heard of it.
+    unproven: usize,
     /// The broker notes in each connect request whose it is.
     has_origins: bool,
     admission: StrangerAdmission,
@@ -80,6 +80,8 @@ pub enum ListenerAction {
         epoch: Option<u64>,
         /// Whose it is, if the broker tells.
         origin: Option<Origin>,
+        /// It is not known whether the client's own subject is there.
+        is_unproven: bool,
     },
 }
 
@@ -104,16 +106,13 @@ impl Listener {
         if subject.ends_with('>') || id.contains('.') {
             return Err(invalid());
         }
-        let status = Pattern::parse(&format!("{subject}.server.status")).map_err(|_| invalid())?;
-        let mine = Pattern::parse(&format!("{subject}.server.{id}.*")).map_err(|_| invalid())?;
-        let outputs = [Output::Subscribe(status.clone()), subscribe(&mine, exclusive)].into();
+        let patterns = (subject, id.as_str());
+        let subscriptions = Subscriptions::new(patterns, exclusive, config).map_err(|_| invalid())?;
+        let outputs = subscriptions.begin().collect();
         let (sockets, arriving) = (KnownSockets::default(), HashMap::new());
         Ok(Self {
             id,
-            status,
-            mine,
-            exclusive,
-            unconfirmed: 2,
+            subscriptions,
             state: State::Connecting,
             retired: false,
             sockets,
@@ -121,6 +120,7 @@ impl Listener {
             ended: VecDeque::new(),
             arriving,
             population: Population::new(config),
+            unproven: 0,
             has_origins: false,
             admission: StrangerAdmission::default(),
             number: 0,
@@ -133,10 +133,10 @@ impl Listener {
         self.has_origins = has_origins;
     }
 
-    /// Notes that one of the two subscriptions is confirmed.
+    /// Notes that one of the subscriptions is confirmed.
     pub fn handle_subscribed(&mut self) {
-        self.unconfirmed = self.unconfirmed.saturating_sub(1);
-        if self.unconfirmed == 0 && self.state == State::Connecting {
+        self.subscriptions.confirm();
+        if self.subscriptions.are_confirmed() && self.state == State::Connecting {
             self.set_state(State::Ready);
         }
     }
@@ -144,7 +144,7 @@ impl Listener {
     /// Handles the return of the fabric, with every subscription.
     pub fn handle_fabric_up(&mut self) {
         if self.state == State::Disconnected {
-            self.set_state(if self.unconfirmed == 0 { State::Ready } else { State::Connecting });
+            self.set_state(if self.subscriptions.are_confirmed() { State::Ready } else { State::Connecting });
         }
     }
 
@@ -173,8 +173,26 @@ impl Listener {
         }
     }
 
+    /// Handles a question to whoever listens, on `S.server.~.*`: the client is accepted at once, and has to
+    /// say something afterwards.
+    pub fn handle_question(&mut self, now: Instant, message: Message) -> ListenerAction {
+        let id = message.subject.last_token();
+        let base = message.subject.as_str().strip_suffix(id).and_then(|text| text.strip_suffix("~."));
+        let subject = base.and_then(|base| Subject::parse(&format!("{base}{}.{id}", self.id)).ok());
+        let is_question =
+            message.headers.command == Some(SocketCommand::Connect) && !control::is_resume(&message.headers);
+        match subject.filter(|_| is_question) {
+            Some(subject) => self.handle(now, Message { subject, ..message }, true),
+            None => ListenerAction::Done,
+        }
+    }
+
     /// Handles a message to `S.server.<id>.*`.
     pub fn handle_message(&mut self, now: Instant, message: Message) -> ListenerAction {
+        self.handle(now, message, false)
+    }
+
+    fn handle(&mut self, now: Instant, message: Message, is_for_anyone: bool) -> ListenerAction {
         if self.state == State::Closed {
             return ListenerAction::Done;
         }
@@ -214,6 +232,7 @@ impl Listener {
                         self.remember(id, old);
                         return ListenerAction::Supersede(socket, message);
                     }
+                    None if is_for_anyone => return self.accept_at_once(now, id, client, message),
                     None => self.arrive(now, id, client, message),
                 }
             }
@@ -237,13 +256,25 @@ impl Listener {
 
     /// Returns whether another one gets what this one gets: the same subject and id.
     pub fn is_beside(&self, other: &Self) -> bool {
-        self.mine == other.mine
+        self.subscriptions.are_beside(&other.subscriptions)
     }
 
     /// Returns whether what comes is for one of two that get it: it has the socket, or takes new ones while
     /// the other one does not have it either.
     pub fn goes_before(&self, other: &Self, message: &Message) -> bool {
         self.knows(message) || (other.retired && !self.retired && !other.knows(message))
+    }
+
+    /// Returns whether it takes questions to whoever listens, and the other one gets the same ones.
+    pub fn shares_questions(&self, other: &Self) -> bool {
+        !self.retired
+            && self.state != State::Closed
+            && self.subscriptions.are_one_member(&other.subscriptions)
+    }
+
+    /// Returns whether it has a socket with this id.
+    pub fn has_socket(&self, id: &str) -> bool {
+        self.sockets.get(id).is_some()
     }
 
     fn knows(&self, message: &Message) -> bool {
@@ -313,7 +344,7 @@ impl Listener {
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
                 let epoch = control::epoch(&connect.headers);
-                ListenerAction::Accept { id, client, connect, epoch, origin }
+                ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven: false }
             }
             None => ListenerAction::Done,
         }
@@ -322,16 +353,27 @@ impl Listener {
     /// Directs messages of the client `id` to `socket`.
     pub fn insert(&mut self, id: String, entry: Entry) {
         self.population.enter(entry.owner());
+        self.unproven += usize::from(entry.is_unproven);
         if let Some(old) = self.sockets.insert(id, entry) {
-            self.population.leave(old.owner());
+            self.forget(&old);
         }
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        self.population.leave(entry.owner());
+        self.unproven -= usize::from(entry.is_unproven);
+    }
+
+    /// Notes that the client of this socket has heard of it.
+    pub fn handle_proven(&mut self, id: &str) {
+        self.unproven -= usize::from(self.sockets.prove(id));
     }
 
     /// Forgets the socket of client `id`, which is closed.
     pub fn remove(&mut self, id: &str) {
         let ended = self.sockets.remove(id);
         if let Some((_, entry)) = &ended {
-            self.population.leave(entry.owner());
+            self.forget(entry);
         }
         self.ended.extend(ended);
         if self.ended.len() > MAX_ENDED {
@@ -356,7 +398,7 @@ impl Listener {
             return;
         }
         self.retired = true;
-        self.outputs.push_back(Output::Drain(self.status.clone()));
+        self.outputs.extend(self.subscriptions.retire());
         let mut arriving: Vec<Arrival> = self.arriving.drain().map(|(_, arrival)| arrival).collect();
         arriving.sort_unstable_by_key(|arrival| arrival.tag);
         for Arrival { connect, owner, .. } in arriving {
@@ -371,10 +413,7 @@ impl Listener {
     pub fn close(&mut self) {
         if self.state != State::Closed {
             self.forget_arriving();
-            if !self.retired {
-                self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
-            }
-            self.outputs.push_back(Output::Unsubscribe(self.mine.clone()));
+            self.outputs.extend(self.subscriptions.end(self.retired));
             self.set_state(State::Closed);
         }
     }
@@ -384,21 +423,22 @@ impl Listener {
         self.outputs.pop_front()
     }
 
-    /// Retries one of the two subscriptions that was not confirmed in time.
-    pub fn handle_unconfirmed(&mut self, is_status: bool) {
-        if self.state != State::Closed && !(is_status && self.retired) {
-            let again = if is_status {
-                Output::Subscribe(self.status.clone())
-            } else {
-                subscribe(&self.mine, self.exclusive)
-            };
-            self.outputs.push_back(again);
+    /// Retries one of the subscriptions that was not confirmed in time.
+    pub fn handle_unconfirmed(&mut self, part: ListenerPart) {
+        if self.state != State::Closed && !(self.retired && part != ListenerPart::Sockets) {
+            self.outputs.extend(self.subscriptions.again(part));
         }
     }
 
-    /// Returns whether this is the pattern of status requests.
-    pub fn is_status(&self, pattern: &Pattern) -> bool {
-        *pattern == self.status
+    /// Handles that it may not be asked by the question to whoever listens: it serves without.
+    pub fn handle_questions_refused(&mut self) {
+        self.subscriptions.give_up_questions();
+        self.handle_subscribed();
+    }
+
+    /// Returns what comes on this pattern of its own.
+    pub fn part_of(&self, pattern: &Pattern) -> ListenerPart {
+        self.subscriptions.part_of(pattern)
     }
 
     fn forget_arriving(&mut self) {
@@ -413,6 +453,29 @@ impl Listener {
         if let Some(arrival) = oldest.and_then(|id| self.arriving.remove(&id)) {
             self.population.leave_arriving(arrival.owner);
         }
+    }
+
+    /// Accepts a client whose own subject is subscribed, for all that is known: it was before the question.
+    fn accept_at_once(
+        &mut self,
+        now: Instant,
+        id: String,
+        client: Subject,
+        connect: Message,
+    ) -> ListenerAction {
+        let origin = connect.headers.origin().filter(|_| self.has_origins);
+        let is_expected = self.arriving.contains_key(&id);
+        if is_expected || self.unproven >= MAX_UNPROVEN || offered(&connect.headers).is_none() {
+            self.arrive(now, id, client, connect);
+            return ListenerAction::Done;
+        }
+        if !self.population.has_room(SocketOwner::of(origin.as_ref())) {
+            let why = control::turned_away(Code::Limit, control::epoch(&connect.headers));
+            self.say_close(now, client, control::with_tag(why, offered(&connect.headers)));
+            return ListenerAction::Done;
+        }
+        let epoch = control::epoch(&connect.headers);
+        ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven: true }
     }
 
     fn arrive(&mut self, now: Instant, id: String, client: Subject, connect: Message) {
@@ -455,11 +518,6 @@ impl Listener {
     }
 }
 
-fn subscribe(pattern: &Pattern, exclusive: bool) -> Output {
-    let subscribe = if exclusive { Output::SubscribeExclusively } else { Output::Subscribe };
-    subscribe(pattern.clone())
-}
-
 /// Tells the client of a `connect` to ask elsewhere.
 fn turned_away(connect: &Message) -> Headers {
     let headers = control::turned_away(Code::Draining, control::epoch(&connect.headers));
@@ -474,6 +532,9 @@ fn offered(headers: &Headers) -> Option<u64> {
 /// The time that a new client's own subject may take to be subscribed (conat.md section 6). Other clients are
 /// not held up meanwhile.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Sockets that were accepted at once, and whose clients may not have heard of it: others are accepted when
+/// their subject is there.
+const MAX_UNPROVEN: usize = 10_000;
 /// Superseded incarnations that are remembered.
 const MAX_SUPERSEDED: usize = 256;
 /// Ended sockets that are remembered.

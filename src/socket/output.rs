@@ -50,12 +50,28 @@ pub enum Output {
         /// How long the broker's word may take.
         timeout: Duration,
     },
+    /// Publish to whoever listens, and report to `handle_reply` with this tag when nobody gets it; at once if
+    /// that was so a moment ago.
+    AskAnyone {
+        /// Comes back then.
+        tag: Tag,
+        /// What is published.
+        message: Message,
+        /// How long the broker's word may take.
+        timeout: Duration,
+    },
+    /// Nobody on this subject can be asked like that.
+    NoteUnheard(String),
+    /// The peer of a server's end has heard of it.
+    Proven,
     /// Nobody waits for the answer to this any more.
     Cancel(Tag),
     /// Subscribe; report to `handle_subscribed`.
     Subscribe(Pattern),
     /// The same, as the only one of all connections.
     SubscribeExclusively(Pattern),
+    /// The same, as one of a group.
+    SubscribeInGroup(Pattern),
     /// Undo it.
     Unsubscribe(Pattern),
     /// Undo it behind the last message that comes for it.
@@ -100,6 +116,12 @@ pub enum TagKind {
     FindServer,
     /// Attach me.
     Connect,
+    /// Attach me, whoever you are.
+    ConnectAnyone,
+    /// I have attached you.
+    Accept,
+    /// Is the client's subject subscribed by now?
+    Arrival,
     /// Is the client's subject subscribed?
     Interest,
     /// I have handled so many.

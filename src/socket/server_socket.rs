@@ -10,7 +10,8 @@ use super::absence::{AbsenceStep, WatchedEnd};
 use super::peer_status::PeerStatus;
 use super::stream::Offer;
 use super::{
-    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, control,
+    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind,
+    control,
 };
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, Presence, SocketCommand};
@@ -26,6 +27,8 @@ pub struct ServerSocket {
     attempt: Option<u64>,
     /// When a frame of another incarnation was answered last.
     foreign_answered_at: Option<Instant>,
+    /// What it was made for, while it is not known that the client has heard of it.
+    unproven: Option<Box<Message>>,
 }
 
 impl ServerSocket {
@@ -35,7 +38,14 @@ impl ServerSocket {
         channel.begin_conat(now);
         channel.fence();
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, attempt: None, foreign_answered_at: None }
+        Self {
+            client,
+            channel,
+            state: State::Ready,
+            attempt: None,
+            foreign_answered_at: None,
+            unproven: None,
+        }
     }
 
     /// Returns a socket whose client offers the stream, which is taken, with a tag of our own.
@@ -49,7 +59,14 @@ impl ServerSocket {
         let mut channel = Channel::new(config.into());
         channel.begin_stream(now, own_tag, offer);
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, attempt: None, foreign_answered_at: None }
+        Self {
+            client,
+            channel,
+            state: State::Ready,
+            attempt: None,
+            foreign_answered_at: None,
+            unproven: None,
+        }
     }
 
     /// Returns the id that its client chose.
@@ -187,6 +204,9 @@ impl SocketEnd for ServerSocket {
         if self.state == State::Closed {
             return;
         }
+        if tag.kind == TagKind::Accept {
+            return self.handle_unheard(&answer);
+        }
         match self.channel.handle_reply(now, tag, answer) {
             Ok(PeerStatus::Silent) => self.close(CloseReason::Timeout),
             Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
@@ -199,6 +219,19 @@ impl SocketEnd for ServerSocket {
             Err(error) => self.handle_misbehaved(error),
         }
         self.check_end(now);
+    }
+
+    fn handle_flushed(&mut self) {
+        if self.unproven.is_some() && self.is_proven() {
+            self.unproven = None;
+        }
+    }
+
+    fn handle_interest(&mut self, now: Instant, tag: Tag, there: bool) {
+        if tag.kind == TagKind::Arrival && self.state != State::Closed {
+            self.handle_arrival(now, there);
+            self.check_end(now);
+        }
     }
 
     fn close(&mut self, reason: CloseReason) {

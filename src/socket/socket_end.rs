@@ -42,6 +42,11 @@ pub trait SocketEnd: Debug + Send {
     /// Returns whether nothing will come of it any more.
     fn is_closed(&self) -> bool;
 
+    /// Returns whether it is closed for the application, and still hears the fabric for a moment.
+    fn is_lingering(&self) -> bool {
+        false
+    }
+
     /// Returns whether it is closed, or has told its peer that it closes.
     fn is_closing(&self) -> bool {
         self.is_closed()
@@ -254,7 +259,7 @@ pub trait SocketEnd: Debug + Send {
 
     /// Closes when everything written has been handled, or at the deadline.
     fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
-        if self.is_closed() {
+        if self.is_closed() || self.is_lingering() {
             self.channel_mut().outputs.push_back(Output::Ended(ticket));
             return;
         }
@@ -267,6 +272,9 @@ pub trait SocketEnd: Debug + Send {
         if self.is_closed() {
             return None;
         }
+        if self.is_lingering() {
+            return self.own_deadline();
+        }
         let channel = self.channel();
         let absence = channel.absence.poll_timeout();
         earliest([self.own_deadline(), channel.poll_timeout(), channel.pending_close.deadline(), absence])
@@ -276,6 +284,9 @@ pub trait SocketEnd: Debug + Send {
     fn handle_timeout(&mut self, now: Instant) {
         if self.is_closed() {
             return;
+        }
+        if self.is_lingering() {
+            return self.handle_own_deadline(now);
         }
         while let Some(step) = self.channel_mut().absence.poll_step(now) {
             self.handle_absence(now, step);
@@ -295,16 +306,20 @@ pub trait SocketEnd: Debug + Send {
 
     /// Sends what follows from a batch of commands, or of input, now that it is complete.
     fn flush(&mut self, now: Instant) {
-        if self.is_closed() {
+        if self.is_closed() || self.is_lingering() {
             return;
         }
         if let Err(error) = self.channel_mut().flush(now) {
             self.handle_misbehaved(error);
         }
+        self.handle_flushed();
         if let Some(reason) = self.channel_mut().poll_unsendable(now) {
             self.close(reason);
         }
     }
+
+    /// Handles that all has been sent that follows.
+    fn handle_flushed(&mut self) {}
 
     /// Returns whether nothing follows from a bundle that it has accepted: it need not be flushed for it, and
     /// is due no sooner than before.

@@ -165,7 +165,8 @@ pub fn live(seed: u64, keep: Keep) -> World {
     world.trace = Trace::new(keep);
     // Half of the seeds do what is allowed and rare: at some of the points, sometimes.
     if world.dice.chance(0.5) {
-        let points = u8::try_from(world.dice.below(32)).unwrap_or(0);
+        let of_connects = Dice::new(seed ^ 0x636f_6e6e_6563).below(4) << FaultPoint::LostAccept as u16;
+        let points = u16::try_from(world.dice.below(32) | of_connects).unwrap_or(0);
         world.net.rare.set(points, world.dice.pick(&[1, 10, 50]));
     }
     let pieces = pieces(&mut world, seed);
@@ -273,7 +274,7 @@ fn pieces(world: &mut World, seed: u64) -> usize {
     };
     let rare = &world.net.rare;
     if dice.chance(0.3) {
-        rare.set(rare.points() | 1 << FaultPoint::LostCredit as u8, dice.pick(&[10, 100, 300]));
+        rare.set(rare.points() | 1 << FaultPoint::LostCredit as u16, dice.pick(&[10, 100, 300]));
     }
     dice.pick(&[100, 900, 3000])
 }

@@ -1,7 +1,7 @@
 //! The one source of chance in a simulated run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use selvedge::base::{Entropy, FaultPoint, SeededEntropy};
@@ -16,7 +16,7 @@ pub struct Rare(Arc<RareInner>);
 #[derive(Default)]
 struct RareInner {
     /// Bit by bit, the points that this seed uses.
-    points: AtomicU8,
+    points: AtomicU16,
     /// In 1/1000.
     often: AtomicU64,
     taken: AtomicU64,
@@ -24,13 +24,13 @@ struct RareInner {
 
 impl Rare {
     /// From now on at these points, so often.
-    pub fn set(&self, points: u8, often: u64) {
+    pub fn set(&self, points: u16, often: u64) {
         self.0.points.store(points, Ordering::Relaxed);
         self.0.often.store(often, Ordering::Relaxed);
     }
 
     /// Which points there are.
-    pub fn points(&self) -> u8 {
+    pub fn points(&self) -> u16 {
         self.0.points.load(Ordering::Relaxed)
     }
 
@@ -55,11 +55,14 @@ impl Entropy for Source {
 
     fn should_inject(&mut self, point: FaultPoint) -> bool {
         let Rare(rare) = &self.1;
-        let bit = 1_u8 << point as u8;
+        let bit = 1_u16 << point as u16;
         if rare.points.load(Ordering::Relaxed) & bit == 0 {
             return false;
         }
-        let taken = self.0.below(1000) < usize::try_from(rare.often.load(Ordering::Relaxed)).unwrap_or(0);
+        let often = usize::try_from(rare.often.load(Ordering::Relaxed)).unwrap_or(0);
+        // There are few connects in a run.
+        let is_rare = matches!(point, FaultPoint::LostAccept | FaultPoint::TwoAccepts);
+        let taken = self.0.below(1000) < if is_rare { often * 10 } else { often };
         rare.taken.fetch_add(u64::from(taken), Ordering::Relaxed);
         taken
     }

@@ -48,7 +48,9 @@ impl World {
         let node = &self.nodes[sock.0];
         let slept = node.frozen_until.is_some() || node.thawed_at.is_some_and(|at| at >= since);
         // Who was away itself, or finds another one under the same name, is told otherwise.
-        let is_same = self.net.whole_link(sock.0) == Some(link) && self.nodes[peer.0].endpoint.is_none();
+        let was_back = self.booted_at.get(&peer.0).is_some_and(|at| *at >= since);
+        let is_dead = self.nodes[peer.0].endpoint.is_none() && !was_back;
+        let is_same = self.net.whole_link(sock.0) == Some(link) && is_dead;
         let side = &self.sides[&sock];
         // One that ends waits for nothing but the end.
         if is_same && !slept && side.is_open() && !side.ending && side.state == State::Ready {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use selvedge::base::FaultPoint;
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::Command;
@@ -11,6 +12,7 @@ use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{Headers, Message, Payload};
 
 use crate::chaos::number;
+use crate::dice::Dice;
 use crate::narrow::make_narrow;
 use crate::socket::{MINUTE, SECOND};
 use crate::trace::{Keep, ReplayOfPanic, Trace};
@@ -95,7 +97,8 @@ pub fn live(seed: u64, keep: Keep) -> World {
     let mut world = world(seed);
     world.trace = Trace::new(keep);
     if world.dice.chance(0.5) {
-        let points = u8::try_from(world.dice.below(32)).unwrap_or(0);
+        let of_connects = Dice::new(seed ^ 0x636f_6e6e_6563).below(4) << FaultPoint::LostAccept as u16;
+        let points = u16::try_from(world.dice.below(32) | of_connects).unwrap_or(0);
         world.net.rare.set(points, world.dice.pick(&[1, 10, 50]));
     }
     make_narrow(&mut world, seed);

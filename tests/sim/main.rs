@@ -9,6 +9,7 @@ mod asks;
 mod big;
 mod chaos;
 mod cloud;
+mod connects;
 mod dice;
 mod ends;
 mod events;

@@ -83,7 +83,7 @@ pub fn make_narrow(world: &mut World, seed: u64) {
     }
     world.narrow = Some(Narrow { ops: dice.pick(&[1, 3, 20]), pause: dice.pick(&[5, 50, 300]) });
     let rare = &world.net.rare;
-    rare.set(rare.points() | 1 << FaultPoint::ShortTurn as u8, dice.pick(&[50, 300, 1000]));
+    rare.set(rare.points() | 1 << FaultPoint::ShortTurn as u16, dice.pick(&[50, 300, 1000]));
 }
 
 impl World {

@@ -21,7 +21,7 @@ fn every_point_is_reached_and_breaks_nothing() {
     for point in points {
         let config = SocketConfig { piece_bytes: 4000, ..SocketConfig::default() };
         let (mut world, near, far) = pair(point as u64, &config);
-        world.net.rare.set(1 << point as u8, 300);
+        world.net.rare.set(1 << point as u16, 300);
         for _ in 0..30 {
             // The last one leaves in pieces.
             for (count, size) in [(8, 10), (1, 17_000)] {

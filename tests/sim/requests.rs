@@ -42,7 +42,7 @@ fn what_is_allowed_but_rare_breaks_no_order() {
         [FaultPoint::TinyWindow, FaultPoint::DelayedAck, FaultPoint::EarlyAck, FaultPoint::DuplicateDelivery]
     {
         let (mut world, near, far) = pair(point as u64, &SocketConfig::default());
-        world.net.rare.set(1 << point as u8, 300);
+        world.net.rare.set(1 << point as u16, 300);
         for _ in 0..30 {
             world.say(near, &LINE, MINUTE, 10);
             world.say(far, &LINE, MINUTE, 10);

@@ -69,7 +69,7 @@ fn busy(seed: u64) -> (World, Vec<Sock>) {
     let ready = move |world: &World| all.iter().all(|sock| world.sides[sock].state == State::Ready);
     assert!(world.run_until(5 * SECOND, ready), "attached");
     world.narrow = Some(Narrow { ops: world.dice.pick(&[1, 3, 10]), pause: world.dice.pick(&[2, 20, 200]) });
-    world.net.rare.set(1 << FaultPoint::ShortTurn as u8, 700);
+    world.net.rare.set(1 << FaultPoint::ShortTurn as u16, 700);
     burst(&mut world);
     (world, near)
 }

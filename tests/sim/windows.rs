@@ -259,7 +259,7 @@ fn two_makings_at_two_servers_are_one_as_soon_as_the_newer_one_hears_something()
     let other = world.node();
     world.run_for(SECOND);
     let new = world.connect_as(other, "story", "same", config(Some(2)));
-    assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready));
+    assert!(world.run_until(3 * SECOND, |world| world.sides[&new].state == State::Ready));
     let far = far_of(&world, new);
     assert_ne!(far, old_far);
     world.thaw(first);

@@ -50,6 +50,8 @@ pub struct World {
     pub steps: u64,
     /// What came of each request in the line of a socket.
     pub asks: BTreeMap<(Sock, u64), crate::asks::Ask>,
+    /// When each process was started last.
+    pub(crate) booted_at: BTreeMap<usize, Instant>,
     asked_by: BTreeMap<Handle, usize>,
     agenda: BTreeMap<(Instant, u64), Todo>,
     todos: u64,
@@ -123,6 +125,7 @@ impl World {
             line: None,
             steps: 0,
             asks: BTreeMap::new(),
+            booted_at: BTreeMap::new(),
             asked_by: BTreeMap::new(),
             agenda: BTreeMap::new(),
             todos: 0,
@@ -144,6 +147,7 @@ impl World {
     /// The process starts (again), and knows nothing.
     pub fn boot(&mut self, node: usize, client: ClientConfig) {
         self.kill(node);
+        self.booted_at.insert(node, self.now);
         let config = EndpointConfig { client, intake: self.intake, ..EndpointConfig::default() };
         // Accepted sockets of an earlier life keep their names.
         let used = self.sides.keys().filter(|(of, handle)| *of == node && *handle >= 1 << 31).count();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::broker::chunk_assignments::{LIFETIME, MAX_PER_PUBLISHER};
+use crate::wire::SocketCommand;
 
 #[test]
 fn each_group_of_each_matching_pattern_gets_a_message_under_its_own_pattern() {
@@ -33,6 +34,33 @@ fn one_random_member_of_a_group_gets_it_and_every_member_has_its_turn() {
     assert_eq!(shares.iter().sum::<usize>(), 1000);
     // The mean is 25: a member without any would have had a chance of 1 in 10^11.
     assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+}
+
+#[test]
+fn the_question_of_a_socket_to_whoever_listens_goes_to_one_of_all_groups_of_listeners() {
+    let mut stage = Stage::new();
+    let [one, two, other, watcher, publisher] = stage.joined();
+    for (member, pattern) in [(one, "a.b.server.~.*"), (two, "a.*.server.~.*"), (other, "*.b.server.~.*")] {
+        stage.subscribe(member, pattern, "selvedge");
+    }
+    stage.subscribe(watcher, "a.b.server.~.*", "somebody else");
+    let question = |command| {
+        let mut question = publication("a.b.server.~.id", "m", 0, true, "x");
+        question.headers = Headers::default().with_command(command);
+        question
+    };
+    for _ in 0..60 {
+        stage.begin(publisher, |ack| {
+            let publication = question(Some(SocketCommand::Connect));
+            ClientOp::Publish { ack: Some(ack), publication }
+        });
+    }
+    let shares = [one, two, other].map(|member| stage.received(member).len());
+    assert_eq!((shares.iter().sum::<usize>(), stage.received(watcher).len()), (60, 60));
+    assert!(shares.iter().all(|share| *share > 5), "{shares:?}");
+    // Anything else on that subject goes the usual way.
+    stage.begin(publisher, |ack| ClientOp::Publish { ack: Some(ack), publication: question(None) });
+    assert_eq!([one, two, other].map(|member| stage.received(member).len()), [1, 1, 1]);
 }
 
 #[test]

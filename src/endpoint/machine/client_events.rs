@@ -7,7 +7,7 @@ use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Leaving, Listener, TagKind};
+use crate::socket::{CommandError, Leaving, Listener, ListenerPart, TagKind};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Json, Message, OpError, Publication, ServerOp, split_ttl};
 
@@ -112,6 +112,8 @@ impl Endpoint {
                     self.table.with_listener(listener, Listener::handle_fabric_up);
                 }
                 for socket in sockets {
+                    let keeps_order = self.keeps_order;
+                    self.table.with_client(socket, |socket| socket.set_keeps_order(keeps_order));
                     let limit = self.max_message;
                     self.table.with_socket(socket, |socket| {
                         socket.set_limit(limit);
@@ -194,6 +196,13 @@ impl Endpoint {
             Token::ListenerStatus(listener) => {
                 self.table.with_listener(listener, |listener| listener.handle_status(now, &message));
             }
+            Token::ListenerQuestions(listener) if self.table.takes_question(listener, &message.subject) => {
+                if let Some(incoming) =
+                    self.table.with_listener(listener, |listener| listener.handle_question(now, message))
+                {
+                    self.handle_incoming(now, listener, incoming);
+                }
+            }
             Token::ListenerSockets(listener) if self.table.is_for_another(listener, &message) => {}
             Token::ListenerSockets(listener) => {
                 if let Some(incoming) =
@@ -262,7 +271,9 @@ impl Endpoint {
             Token::SocketSubject(socket) => {
                 self.table.with_client(socket, |socket| socket.handle_subscribed(now))
             }
-            Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
+            Token::ListenerStatus(listener)
+            | Token::ListenerQuestions(listener)
+            | Token::ListenerSockets(listener) => {
                 self.table.with_listener(listener, Listener::handle_subscribed);
             }
             _ => {}
@@ -280,6 +291,9 @@ impl Endpoint {
                 }
             }
             Token::Socket(_, tag) if tag.kind == TagKind::Interest => {}
+            Token::Socket(socket, tag) if tag.kind == TagKind::Arrival => {
+                self.table.with_socket(socket, |socket| socket.handle_interest(now, tag, false));
+            }
             Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
             Token::Probe(number) => self.handle_probed(now, number, None),
             Token::SocketAsk(socket, key) => {
@@ -291,10 +305,19 @@ impl Endpoint {
                 let refused = if let ClientError::Refused(error) = error { Some(error) } else { None };
                 self.table.with_client(socket, |socket| socket.handle_subscribe_failed(now, refused));
             }
-            Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
-                let is_status = matches!(token, Token::ListenerStatus(_));
+            Token::ListenerStatus(listener)
+            | Token::ListenerQuestions(listener)
+            | Token::ListenerSockets(listener) => {
+                let part = match token {
+                    Token::ListenerStatus(_) => ListenerPart::Status,
+                    Token::ListenerQuestions(_) => ListenerPart::Questions,
+                    _ => ListenerPart::Sockets,
+                };
                 if let ClientError::Timeout { .. } = error {
-                    self.table.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
+                    self.table.with_listener(listener, |listener| listener.handle_unconfirmed(part));
+                } else if part == ListenerPart::Questions {
+                    tracing::warn!(listener, %error, "not asked by clients that ask whoever listens");
+                    self.table.with_listener(listener, Listener::handle_questions_refused);
                 } else {
                     self.fail_listener(now, listener, error.into());
                 }

@@ -145,6 +145,7 @@ impl Endpoint {
                 if self.shared_config.speaks_stream() {
                     socket.offer_streams(TagSource::new(self.client.split_entropy()));
                 }
+                socket.set_keeps_order(self.keeps_order);
                 if self.ready {
                     socket.set_limit(self.max_message);
                     socket.handle_fabric_up(now);

@@ -1,16 +1,16 @@
 //! The outputs of sockets and listeners, carried to the fabric and the application.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::table::Drained;
 use super::super::{Event, ListenerEvent, TicketEvent, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
-use crate::base::Handle;
+use crate::base::{FaultPoint, Handle};
 use crate::client::{ClientError, ReplyLimits, Request, RequestKind, SubscriptionKind};
 use crate::socket::{
-    AnswerLimits, CommandError, ListenerAction, ListenerEntry as SocketEntry, Offer, Output, ServerSocket,
-    SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
+    AnswerLimits, CommandError, ListenerAction, ListenerEntry as SocketEntry, ListenerPart, Offer, Output,
+    ServerSocket, SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
 };
 use crate::subject::Pattern;
 use crate::wire::message::TOO_LARGE;
@@ -61,6 +61,11 @@ impl Endpoint {
             Output::CancelAsk(key) => {
                 self.client.cancel_where(|token| token == Token::SocketAsk(handle, key));
             }
+            Output::AskAnyone { tag, message, timeout } => {
+                self.ask_anyone(now, Token::Socket(handle, tag), message, timeout);
+            }
+            Output::NoteUnheard(subject) => self.unheard.note(now, subject),
+            Output::Proven => self.table.note_proven(handle),
             Output::Ended(NOBODY) => {}
             Output::Ended(ticket) => self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true))),
             other => self.say(now, other, |tag| Token::Socket(handle, tag)),
@@ -79,6 +84,11 @@ impl Endpoint {
                     let token = self.token_of(handle, &pattern);
                     self.client.subscribe(now, token, pattern, SubscriptionKind::Shared(None));
                 }
+                Output::SubscribeInGroup(pattern) => {
+                    let token = self.token_of(handle, &pattern);
+                    let kind = SubscriptionKind::Shared(Some(QUEUE.into()));
+                    self.client.subscribe(now, token, pattern, kind);
+                }
                 Output::SubscribeExclusively(pattern) => {
                     let token = self.token_of(handle, &pattern);
                     self.client.subscribe(now, token, pattern, SubscriptionKind::Exclusive);
@@ -91,12 +101,28 @@ impl Endpoint {
     }
 
     fn token_of(&self, listener: Handle, pattern: &Pattern) -> Token {
-        let is_status = |entry: &super::super::table::ListenerEntry| entry.listener.is_status(pattern);
-        if self.table.listener(listener).is_some_and(is_status) {
-            Token::ListenerStatus(listener)
-        } else {
-            Token::ListenerSockets(listener)
+        match self.table.listener(listener).map(|entry| entry.listener.part_of(pattern)) {
+            Some(ListenerPart::Status) => Token::ListenerStatus(listener),
+            Some(ListenerPart::Questions) => Token::ListenerQuestions(listener),
+            _ => Token::ListenerSockets(listener),
         }
+    }
+
+    /// Says a question to whoever listens, unless nobody heard one a moment ago.
+    fn ask_anyone(&mut self, now: Instant, token: Token, message: Message, timeout: Duration) {
+        if self.unheard.is_noted(now, &message.subject) {
+            if let Token::Socket(socket, tag) = token {
+                let nobody = Err(CommandError::NoSubscribers);
+                self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, nobody));
+            }
+            return;
+        }
+        if self.client.should_inject(FaultPoint::TwoAccepts) {
+            self.client.publish(message.clone());
+        }
+        let (kind, wait_for_interest) = (RequestKind::Publish, false);
+        let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
+        self.client.request_within(now, Some(token), request);
     }
 
     /// Returns what concerns the fabric only.
@@ -186,7 +212,7 @@ impl Endpoint {
                     self.handle_incoming(now, listener, again);
                 }
             }
-            ListenerAction::Accept { id, client, connect, epoch, origin } => {
+            ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven } => {
                 let Some(entry) = self.table.listener(listener) else { return };
                 let config = if epoch == entry.config.epoch {
                     entry.config.clone()
@@ -200,7 +226,14 @@ impl Endpoint {
                     Some(offer) => {
                         let tag = draw_tag(self.client.entropy());
                         let mut socket = ServerSocket::with_stream(now, client, config, offer, tag);
-                        socket.accept(&connect);
+                        if is_unproven {
+                            socket.accept_unproven(now, connect);
+                        } else {
+                            socket.accept(&connect);
+                        }
+                        if self.client.should_inject(FaultPoint::LostAccept) {
+                            socket.outputs().clear();
+                        }
                         socket
                     }
                     None => {
@@ -213,7 +246,9 @@ impl Endpoint {
                 let payer = origin.as_ref().map(|origin| origin.number);
                 let user = origin.as_ref().and_then(|origin| origin.user.clone());
                 self.table.with_listener(listener, |listener| {
-                    listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, origin, has_stream });
+                    let is_unproven = is_unproven && has_stream;
+                    let entry = SocketEntry { socket, epoch, attempt, origin, has_stream, is_unproven };
+                    listener.insert(id.clone(), entry);
                 });
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 let accepted = ListenerEvent::Accepted { socket, id, subject, user };
@@ -248,3 +283,6 @@ impl Endpoint {
         self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));
     }
 }
+
+/// The group of all who can be asked by a question to whoever listens.
+const QUEUE: &str = "selvedge";

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Channel, Mode};
 use crate::socket::control::Greeting;
-use crate::socket::stream::{Claim, Offer, Received, Stream, Tags};
+use crate::socket::stream::{Claim, Offer, OfferHeader, Received, Stream, Tags};
 use crate::socket::{CloseReason, Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::stream::Close;
@@ -13,7 +13,7 @@ use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 impl Channel {
     /// Both ends can: from now on, and for good, everything travels in the stream. Nothing has left before.
     pub(in crate::socket) fn begin_stream(&mut self, now: Instant, own_tag: u64, peer: &Offer) {
-        let tags = Tags { own: own_tag, peer: peer.tag };
+        let tags = Tags { own: own_tag, peer: peer.tag_for(own_tag) };
         // One that takes no pieces gets everything whole.
         let piece = if peer.takes_pieces() { self.config.piece_bytes } else { usize::MAX };
         let takes = (peer.windows, piece, peer.takes_times);
@@ -132,18 +132,37 @@ impl Channel {
         }
     }
 
+    /// Says now and then that this end is there, until the other one knows.
+    pub(in crate::socket) fn begin_proving(&mut self, now: Instant) {
+        if let Some(stream) = self.stream_mut() {
+            stream.prove(now);
+        }
+    }
+
     /// The answer to a `connect` of an end that offers the stream: published, so that what follows it stays
     /// behind it.
-    pub(in crate::socket) fn accept_stream(&mut self, client: &Subject, attempt: Option<u64>, resumes: bool) {
-        let Mode::Stream(stream) = &mut self.mode else { return };
-        let Tags { own, peer } = stream.tags();
-        let stream_offer = Some(Offer::new(own, Some(peer), &self.config));
+    pub(in crate::socket) fn accept_stream(&mut self, client: &Subject, connect: &Message, resumes: bool) {
+        let message = self.accept_message(client, connect, resumes);
+        self.outputs.extend(message.map(Output::Publish));
+    }
+
+    pub(in crate::socket) fn accept_message(
+        &self,
+        client: &Subject,
+        connect: &Message,
+        resumes: bool,
+    ) -> Option<Message> {
+        let Mode::Stream(stream) = &self.mode else { return None };
+        let (own, asked) = (stream.tags().own, Offer::of_headers(&connect.headers)?);
+        let (attempt, server) = (connect.headers.attempt, connect.subject.as_str().rsplit('.').nth(1));
+        let stream_offer =
+            Some(OfferHeader { offer: Offer::new(own, Some(asked.tag), &self.config), server });
         let greeting = Greeting { epoch: self.config.epoch, stream: stream_offer, ..Greeting::default() };
         let status = resumes.then(|| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
         let headers = Headers { attempt, seq, ..Headers::default() }
             .with_command(Some(SocketCommand::Connected))
             .with_json(Some(Json::of(&greeting)));
-        self.outputs.push_back(Output::Publish(Message { subject: client.clone(), payload, headers }));
+        Some(Message { subject: client.clone(), payload, headers })
     }
 }

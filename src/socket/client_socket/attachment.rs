@@ -34,17 +34,20 @@ impl ClientSocket {
         self.enter_disconnected(Some(now + pause));
     }
 
-    /// Handles that the server was about to end and did not take the socket: the next one is asked at once,
-    /// unless that has happened too often.
-    pub(super) fn handle_turned_away(&mut self, now: Instant) {
+    /// Handles that the server was about to end, or full, and did not take the socket: the next one is asked
+    /// at once, unless that has happened too often.
+    pub(super) fn handle_turned_away(&mut self, now: Instant, answer: &Headers) {
         self.binding.forget();
-        if self.phase != Phase::AwaitingAccept {
+        if !matches!(self.phase, Phase::AwaitingAccept | Phase::AwaitingAnyone) {
             return;
         }
         self.turned_away += 1;
         if self.turned_away > MAX_TURNED_AWAY {
             self.turned_away = 0;
-            return self.retry(now);
+            return match control::refusal(answer) {
+                Some(refusal) => self.finish(refusal),
+                None => self.retry(now),
+            };
         }
         self.enter_disconnected(Some(now));
     }
@@ -59,6 +62,7 @@ impl ClientSocket {
         if !self.fabric {
             return self.enter(Phase::AwaitingFabric);
         }
+        self.searches_since.get_or_insert(now);
         self.channel.emit(SocketEvent::State(State::Connecting));
         if self.subscribed == Subscribed::No {
             self.subscribed = Subscribed::Asked;
@@ -70,6 +74,8 @@ impl ClientSocket {
             self.channel.emit(SocketEvent::ChooseServer);
         } else if self.binding.is_bound() {
             self.ask_when_subscribed(now);
+        } else if self.may_ask_anyone() {
+            self.ask_anyone(now);
         } else {
             self.enter(Phase::AwaitingServer { chooses_until: None });
             self.find_server(now);
@@ -203,6 +209,7 @@ impl ClientSocket {
     /// Returns what asks `server` to attach us.
     pub(super) fn connect_message(&self, server: Subject, stream: Option<Offer>) -> Message {
         let (id, resume) = (Some(self.id()), Some(self.binding.is_held()));
+        let stream = stream.map(Into::into);
         let json = Json::of(&control::Greeting { id, resume, epoch: self.epoch(), stream });
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
         let status = self.channel.stream().map(|stream| stream.attach_status());
@@ -219,13 +226,19 @@ impl ClientSocket {
         if epoch.is_some() && epoch != self.epoch() {
             return;
         }
-        if self.phase != Phase::AwaitingAccept {
+        let anyone = self.accepted_by_anyone(&answer.headers);
+        if anyone.is_none() && self.phase != Phase::AwaitingAccept {
             return;
+        }
+        let is_unproven = anyone.is_some();
+        if let Some(accepted) = anyone {
+            self.take_server(accepted);
         }
         let Some(server) = self.server_subject() else { return };
-        if !self.settle_mode(now, &answer.headers) {
+        if !self.settle_mode(now, &answer.headers, is_unproven) {
             return;
         }
+        self.abandon_questions();
         self.enter(Phase::Ready);
         if let Some(server) = self.binding.server().filter(|_| !self.binding.is_held()) {
             self.channel.emit(SocketEvent::Bound(server.into()));
@@ -241,6 +254,9 @@ impl ClientSocket {
             self.channel.fence();
         }
         self.channel.attach(now, server);
+        if is_unproven {
+            self.channel.begin_proving(now);
+        }
         self.handle_attach_status(now, answer);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::stream::{Offer, Received, TagSource};
+use super::super::stream::{Offer, Received, TagSource, joint_tag};
 use super::super::{CloseReason, Output, SocketEnd, Tag, TagKind, control};
 use super::close::Farewell;
 use super::{ClientSocket, Phase};
@@ -38,8 +38,9 @@ impl ClientSocket {
         Some(Offer::new(own, peer, &self.channel.config))
     }
 
-    /// What the two ends speak is decided by the first answer. Returns whether this answer is for us.
-    pub(super) fn settle_mode(&mut self, now: Instant, answer: &Headers) -> bool {
+    /// What the two ends speak is decided by the first answer; to a question that several may have taken
+    /// their tags are joined. Returns whether this answer is for us.
+    pub(super) fn settle_mode(&mut self, now: Instant, answer: &Headers, joins: bool) -> bool {
         let offer = Offer::of_headers(answer);
         if let Some(stream) = self.channel.stream() {
             let tags = stream.tags();
@@ -60,6 +61,7 @@ impl ClientSocket {
         else {
             return false;
         };
+        let own = if joins { joint_tag(own, offer.tag) } else { own };
         self.channel.begin_stream(now, own, &offer);
         true
     }
@@ -127,6 +129,10 @@ impl ClientSocket {
     /// A frame of another incarnation, or of its server. Of the two the newer one goes on.
     fn handle_foreign(&mut self, now: Instant, tag: Option<u64>, json: Option<Json>) {
         let headers = Headers::default().with_json(json);
+        if let (None, Some(server), Some(tag)) = (control::epoch(&headers), control::server(&headers), tag) {
+            // It has taken the question that ours has taken, too.
+            return self.decline(now, &server, tag);
+        }
         match (self.epoch(), control::epoch(&headers), control::server(&headers)) {
             (Some(own), Some(other), _) if own < other && self.phase != Phase::AwaitingClosed => {
                 self.close(CloseReason::Superseded);

@@ -1,6 +1,8 @@
 //! Why a client socket that looks for a server is not attached: what whoever waits for it is told.
 
-use super::super::{CommandError, SocketEvent};
+use std::time::{Duration, Instant};
+
+use super::super::{CloseReason, CommandError, SocketEnd, SocketEvent};
 use super::ClientSocket;
 use crate::base::{Code, Failure};
 
@@ -23,6 +25,9 @@ impl ClientSocket {
         if there {
             self.tell_unserved(Unserved::No, None);
         } else {
+            if self.try_give_up_search() {
+                return;
+            }
             let text = format!("nobody serves '{}'", self.subject());
             self.tell_unserved(Unserved::Nobody, Some(Failure::new(Code::NoSubscribers, text)));
         }
@@ -43,6 +48,28 @@ impl ClientSocket {
             // Another one is asked.
             CommandError::ReceiverEnded | CommandError::TooLarge(_) => {}
         }
+    }
+
+    /// Returns when it waits for somebody no longer, if nobody was there when it looked last.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        let wait = self.channel.config.wait.filter(|_| !self.binding.is_held() && !self.is_closing())?;
+        let since = self.searches_since.filter(|_| self.unserved == Unserved::Nobody)?;
+        Some(since + Duration::from_millis(wait.into()))
+    }
+
+    /// Closes if nobody came in the time that it waits.
+    pub(super) fn give_up_search_if_due(&mut self, now: Instant) {
+        if self.waits_until().is_some_and(|until| until <= now) {
+            self.close(CloseReason::NobodyListens(self.subject().to_owned()));
+        }
+    }
+
+    fn try_give_up_search(&mut self) -> bool {
+        let waits_not = self.channel.config.wait == Some(0) && !self.binding.is_held();
+        if waits_not {
+            self.close(CloseReason::NobodyListens(self.subject().to_owned()));
+        }
+        waits_not
     }
 
     fn tell_unserved(&mut self, state: Unserved, why: Option<Failure>) {

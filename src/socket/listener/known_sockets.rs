@@ -21,6 +21,8 @@ pub struct Entry {
     pub origin: Option<Origin>,
     /// Whether it speaks the stream: then it lets nobody resume who does not know its tag.
     pub has_stream: bool,
+    /// Whether it is not known yet that its client has heard of it.
+    pub is_unproven: bool,
 }
 
 /// Who sends a `connect` of a socket that exists.
@@ -94,6 +96,11 @@ impl KnownSockets {
         self.by_id.insert(id, entry)
     }
 
+    /// Returns whether its client has not been known to have heard of the one with this id, and is now.
+    pub(super) fn prove(&mut self, id: &str) -> bool {
+        self.by_id.get_mut(id).is_some_and(|entry| std::mem::take(&mut entry.is_unproven))
+    }
+
     /// Removes one.
     pub(super) fn remove(&mut self, id: &str) -> Option<(String, Entry)> {
         self.latest = None;
@@ -114,7 +121,14 @@ mod tests {
 
     #[test]
     fn one_that_is_gone_or_was_replaced_is_not_found_by_its_subject_again() {
-        let entry = |socket| Entry { socket, epoch: None, attempt: None, origin: None, has_stream: true };
+        let entry = |socket| Entry {
+            socket,
+            epoch: None,
+            attempt: None,
+            origin: None,
+            has_stream: true,
+            is_unproven: false,
+        };
         let subject = Subject::parse("s.server.1.a").expect("valid");
         let mut known = KnownSockets::default();
         assert_eq!(known.find(&subject), None);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::stream::{Offer, Received};
-use super::super::{CloseReason, SocketEnd, State, control};
+use super::super::{CloseReason, CommandError, Output, SocketEnd, State, TagKind, control};
 use super::ServerSocket;
 use crate::base::Code;
 use crate::wire::stream::Close;
@@ -12,13 +12,59 @@ use crate::wire::{Message, SocketCommand};
 impl ServerSocket {
     /// Answers the `connect` that this socket was made for.
     pub fn accept(&mut self, connect: &Message) {
-        let server = connect.subject.as_str().rsplit('.').nth(1);
+        self.note_connect(connect);
+        self.channel.accept_stream(&self.client, connect, false);
+    }
+
+    /// Answers it before the client's own subject was seen: the client has to say something, or is asked.
+    pub fn accept_unproven(&mut self, now: Instant, connect: Message) {
+        self.note_connect(&connect);
+        if let (Some(stream), Some(server)) = (self.channel.stream_mut(), server_of(&connect)) {
+            stream.await_proof(now, control::identity(server, None));
+        }
+        if let Some(message) = self.channel.accept_message(&self.client, &connect, false) {
+            let (tag, timeout) = (self.channel.next_tag(TagKind::Accept), ARRIVAL_TIMEOUT);
+            self.channel.outputs.push_back(Output::Probe { tag, message, timeout });
+        }
+        self.unproven = Some(connect.into());
+    }
+
+    fn note_connect(&mut self, connect: &Message) {
         let epoch = self.epoch();
-        if let (Some(stream), Some(server), Some(epoch)) = (self.channel.stream_mut(), server, epoch) {
+        if let (Some(stream), Some(server), Some(_)) = (self.channel.stream_mut(), server_of(connect), epoch)
+        {
             stream.set_identity(control::identity(server, epoch));
         }
         self.attempt = connect.headers.attempt;
-        self.channel.accept_stream(&self.client, connect.headers.attempt, false);
+    }
+
+    /// Handles that nobody got the accept: the client's own subject is not there yet.
+    pub(super) fn handle_unheard(&mut self, answer: &Result<Message, CommandError>) {
+        let is_unheard = matches!(answer, Err(CommandError::NoSubscribers));
+        if is_unheard && !self.is_proven() && self.unproven.is_some() {
+            let (tag, timeout) = (self.channel.next_tag(TagKind::Arrival), ARRIVAL_TIMEOUT);
+            let subject = self.client.clone();
+            self.channel.outputs.push_back(Output::AwaitInterest { tag, subject, timeout });
+        }
+    }
+
+    /// Handles that the client's own subject is there, or was not in time.
+    pub(super) fn handle_arrival(&mut self, now: Instant, there: bool) {
+        let Some(connect) = self.unproven.take() else { return };
+        if self.is_proven() {
+            return;
+        }
+        if !there {
+            return self.close(CloseReason::Timeout);
+        }
+        self.channel.accept_stream(&self.client, &connect, false);
+        if let Some(stream) = self.channel.stream_mut() {
+            stream.send_again(now);
+        }
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.channel.stream().is_some_and(|stream| stream.is_proven())
     }
 
     pub(super) fn handle_stream_message(&mut self, now: Instant, message: Message) {
@@ -67,24 +113,27 @@ impl ServerSocket {
             if self.state == State::Ready {
                 self.channel.attach(now, client.clone());
             }
-            self.channel.accept_stream(&client, connect.headers.attempt, true);
+            self.channel.accept_stream(&client, connect, true);
             if let Err(error) = self.channel.handle_attach_status(now, connect) {
                 self.handle_misbehaved(error);
             }
-        } else if offer.tag == tags.peer {
+        } else if offer.tag_for(tags.own) == tags.peer {
             // The fabric brought it twice.
-            self.channel.accept_stream(&client, connect.headers.attempt, false);
+            self.channel.accept_stream(&client, connect, false);
         } else if connect.headers.attempt.is_some_and(|attempt| Some(attempt) < self.attempt) {
             // The fabric has held it back: the client goes by the tag of a later one.
         } else if !stream.is_proven() {
             // It never heard of our answer: what it was told since was not for its ears.
             self.attempt = connect.headers.attempt;
-            stream.set_peer_tag(offer.tag);
+            stream.set_peer_tag(offer.tag_for(tags.own));
+            if let Some(unproven) = &mut self.unproven {
+                **unproven = connect.clone();
+            }
             stream.send_again(now);
             if self.handle_return() {
                 self.channel.attach(now, client.clone());
             }
-            self.channel.accept_stream(&client, connect.headers.attempt, false);
+            self.channel.accept_stream(&client, connect, false);
         } else {
             self.say_close(control::with_tag(control::code(Code::SocketLost), Some(offer.tag)));
         }
@@ -112,5 +161,12 @@ impl ServerSocket {
     }
 }
 
+/// The server that a `connect` is for, by its id.
+fn server_of(connect: &Message) -> Option<&str> {
+    connect.subject.as_str().rsplit('.').nth(1)
+}
+
+/// How long the client's own subject may take to be there.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a stranger is answered.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);

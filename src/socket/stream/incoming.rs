@@ -210,6 +210,9 @@ impl Stream {
         if self.sender.handle_counts(now, &status.counts)? {
             self.emit_acked(outputs);
         }
+        if self.proving.as_ref().is_some_and(|proving| proving.is_settled_by(status.counts.arrived)) {
+            self.proving = None;
+        }
         if status.asks {
             self.schedule.handle_question();
         }

@@ -7,13 +7,14 @@ mod incoming;
 mod ledger;
 mod offer;
 mod outgoing;
+mod proof;
 mod receive_queue;
 mod send_queue;
 mod status_schedule;
 mod windows;
 
 pub use assembly::Claim;
-pub use offer::{Offer, TagSource, draw_tag};
+pub use offer::{Offer, OfferHeader, TagSource, draw_tag, joint_tag};
 pub use receive_queue::ReceiveQueue;
 pub use send_queue::SendQueue;
 pub use windows::Windows;
@@ -30,6 +31,7 @@ use crate::base::earliest;
 use crate::subject::Subject;
 use crate::wire::stream::{Cancel, CancelReason, Class, Close, Counts};
 use crate::wire::{Item, Json, Messages};
+use proof::Proof;
 use status_schedule::{Early, StatusSchedule};
 
 /// Both directions of one socket.
@@ -59,6 +61,8 @@ pub struct Stream {
     /// Frames that bore another tag.
     foreign: u64,
     is_proven: bool,
+    /// What makes sure of that, where the client's subject was not looked for.
+    proving: Option<Box<Proof>>,
     /// What the application was last told of what went wrong below.
     counters: SocketCounters,
     returned_at: Option<Instant>,
@@ -134,6 +138,7 @@ impl Stream {
             identity: None,
             foreign: 0,
             is_proven: false,
+            proving: None,
             counters: SocketCounters::default(),
             returned_at: None,
             latest: now,
@@ -186,6 +191,19 @@ impl Stream {
         self.schedule.attach();
         self.keepalive.attach(now);
         self.silent_at = None;
+        if let Some(proving) = &mut self.proving {
+            proving.attach(now);
+        }
+    }
+
+    /// The client's end was accepted at once: the server waits for a word of it.
+    pub(super) fn prove(&mut self, now: Instant) {
+        self.proving = Some(Proof::of_client(now).into());
+    }
+
+    /// The server's end has accepted at once, and waits for a word of the client.
+    pub(super) fn await_proof(&mut self, now: Instant, identity: Json) {
+        self.proving = Some(Proof::of_server(now, identity).into());
     }
 
     /// Nothing that was said before the other end has confirmed anything is known to have come: it goes
@@ -348,7 +366,11 @@ impl Stream {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let status = if self.peer.is_some() { self.schedule.poll_timeout() } else { None };
+        let status = match (&self.peer, &self.proving) {
+            (None, _) => None,
+            (_, None) => self.schedule.poll_timeout(),
+            (_, Some(proving)) => earliest([self.schedule.poll_timeout(), Some(proving.poll_timeout())]),
+        };
         earliest([status, self.silent_at, self.sender.poll_timeout(), self.keepalive.poll_timeout()])
     }
 
@@ -360,7 +382,13 @@ impl Stream {
             self.asks = true;
             self.silent_at = Some(now + self.keep_alive_timeout);
         }
-        self.silent_at.is_some_and(|at| at <= now)
+        let mut is_silent = self.silent_at.is_some_and(|at| at <= now);
+        if let Some(proving) = self.proving.as_mut().filter(|_| self.peer.is_some()) {
+            let (asks, is_over) = proving.handle_timeout(now);
+            self.asks |= asks;
+            is_silent |= is_over;
+        }
+        is_silent
     }
 }
 

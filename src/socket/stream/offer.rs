@@ -22,13 +22,15 @@ pub struct Offer {
     pub first: Option<u64>,
     /// Whether it takes data with a time.
     pub takes_times: bool,
+    /// Several may take it: what goes into their frames is the tag joined with that of each.
+    pub joins: bool,
 }
 
 impl Offer {
     /// Returns what an end with these settings says.
     pub fn new(tag: u64, answers: Option<u64>, config: &SocketConfig) -> Self {
         let windows = Windows::of_config(config);
-        Self { tag, answers, windows, first: Some(FIRST as u64), takes_times: true }
+        Self { tag, answers, windows, first: Some(FIRST as u64), takes_times: true, joins: false }
     }
 
     /// Returns whether it takes messages in pieces that begin as ours do.
@@ -36,24 +38,30 @@ impl Offer {
         self.first.is_some_and(|first| first >= FIRST as u64)
     }
 
+    /// Returns what the end with that tag is to put into its frames.
+    pub fn tag_for(&self, other: u64) -> u64 {
+        if self.joins { joint_tag(self.tag, other) } else { self.tag }
+    }
+
     /// Reads it. One that is malformed is none; what a later version adds is passed over.
     pub fn of_headers(headers: &Headers) -> Option<Self> {
         let stream = json::member(headers.json.as_ref()?.as_str(), "stream")?;
         let (mut version, mut tag, mut answers, mut windows, mut first) = (None, None, None, None, None);
-        let mut takes_times = false;
+        let (mut takes_times, mut joins) = (false, false);
         for (name, value) in json::members(stream) {
             match name.raw() {
                 r#""v""# => version = number(value),
                 r#""tag""# => tag = number(value),
                 r#""for""# => answers = Some(number(value)?),
                 r#""first""# => first = Some(number(value)?),
+                r#""join""# => joins = json::is_truthy(value),
                 r#""ttl""# => takes_times = json::is_truthy(value),
                 r#""window""# => windows = Windows::from_items(json::items(value).map(number)),
                 _ => {}
             }
         }
         version.filter(|version| *version >= VERSION)?;
-        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows?, first, takes_times })
+        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows?, first, takes_times, joins })
     }
 }
 
@@ -62,22 +70,51 @@ fn number(value: &str) -> Option<u64> {
     value.parse().ok().filter(|number| *number < 1 << 53)
 }
 
-/// As it stands in the headers of a `connect`, and of its answer.
+/// An offer as it stands in the headers of a `connect`, and of its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct OfferHeader<'a> {
+    /// What is offered.
+    pub offer: Offer,
+    /// In an answer: which server accepts.
+    pub server: Option<&'a str>,
+}
+
+impl From<Offer> for OfferHeader<'_> {
+    fn from(offer: Offer) -> Self {
+        Self { offer, server: None }
+    }
+}
+
 impl Serialize for Offer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut offer = serializer.serialize_struct("Offer", 6)?;
+        OfferHeader::from(*self).serialize(serializer)
+    }
+}
+
+impl Serialize for OfferHeader<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { offer: own, server } = self;
+        let mut offer = serializer.serialize_struct("Offer", 8)?;
         offer.serialize_field("v", &VERSION)?;
-        offer.serialize_field("tag", &self.tag)?;
-        offer.serialize_field("window", &self.windows.to_list())?;
-        match &self.first {
+        offer.serialize_field("tag", &own.tag)?;
+        offer.serialize_field("window", &own.windows.to_list())?;
+        match server {
+            Some(server) => offer.serialize_field("server", server)?,
+            None => offer.skip_field("server")?,
+        }
+        match &own.first {
             Some(first) => offer.serialize_field("first", first)?,
             None => offer.skip_field("first")?,
         }
-        match self.takes_times {
+        match own.takes_times {
             true => offer.serialize_field("ttl", &1)?,
             false => offer.skip_field("ttl")?,
         }
-        match &self.answers {
+        match own.joins {
+            true => offer.serialize_field("join", &1)?,
+            false => offer.skip_field("join")?,
+        }
+        match &own.answers {
             Some(answers) => offer.serialize_field("for", answers)?,
             None => offer.skip_field("for")?,
         }
@@ -103,6 +140,14 @@ impl TagSource {
 /// Returns 53 random bits, not 0.
 pub fn draw_tag(source: &mut dyn Entropy) -> u64 {
     (source.below((1 << 53) - 1) as u64) + 1
+}
+
+/// Returns the tag of what two ends say that were joined by a question to several: no other one can know it.
+pub fn joint_tag(question: u64, answer: u64) -> u64 {
+    match question ^ answer {
+        0 => question,
+        tag => tag,
+    }
 }
 
 impl std::fmt::Debug for TagSource {
@@ -131,6 +176,10 @@ mod tests {
     fn what_one_end_offers_the_other_reads_and_what_is_malformed_is_no_offer() {
         let offer = Offer::new(7, Some(9), &SocketConfig::default());
         let good = serde_json::to_value(offer).expect("an object");
+        let joining = Offer { joins: true, ..offer };
+        let value = serde_json::to_value(joining).expect("an object");
+        assert_eq!(Offer::of_headers(&headers(&value)), Some(joining));
+        assert_eq!([offer.tag_for(9), joining.tag_for(9), joining.tag_for(7)], [7, 14, 7], "never 0");
         assert_eq!(Offer::of_headers(&headers(&good)), Some(offer));
         let with = |name: &str, value: Value| {
             let mut stream = good.clone();

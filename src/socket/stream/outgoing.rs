@@ -66,6 +66,10 @@ impl Stream {
     }
 
     fn transmit_all(&mut self, now: Instant, outputs: &mut VecDeque<Output>, faults: &mut FaultInjector) {
+        if self.has_news_of_proof() {
+            self.proving = None;
+            outputs.push_back(Output::Proven);
+        }
         let counters = self.current_counters();
         if counters != self.counters {
             self.counters = counters;
@@ -141,7 +145,8 @@ impl Stream {
             (None, Some(status)) => {
                 let mut message = self.frame(peer, self.sender.next(), status.encode());
                 outputs.push_back(if asks {
-                    message.headers.json = self.identity.clone();
+                    let identity = self.proving.as_ref().and_then(|proving| proving.identity());
+                    message.headers.json = self.identity.as_ref().or(identity).cloned();
                     self.probe = self.probe.wrapping_add(1);
                     let tag = Tag { kind: TagKind::Probe, number: self.probe };
                     Output::Probe { tag, message, timeout: self.keep_alive_timeout }
@@ -157,10 +162,16 @@ impl Stream {
     pub(in crate::socket) fn rests(&self) -> bool {
         self.peer.is_some()
             && !self.asks
+            && !self.has_news_of_proof()
             && self.sender.rests()
             && self.receiver.rests()
             && self.counters == self.current_counters()
             && self.schedule.rests(&self.standing(), &self.early)
+    }
+
+    /// Whether the client has said something since the server accepted it at once.
+    fn has_news_of_proof(&self) -> bool {
+        self.is_proven && self.proving.as_ref().is_some_and(|proving| proving.is_server())
     }
 
     fn current_counters(&self) -> SocketCounters {
