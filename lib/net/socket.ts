@@ -360,7 +360,7 @@ export class Socket extends Duplex implements TransportOwner {
     this.#idle.stop()
     this.#bytesWritten = this.bytesWritten
     const left = this.writableLength - this.#writing.size
-    this.#letGo(error, wasConnecting, left === 0)
+    this.#letGo(error, wasConnecting, wasConnecting ? this.writableLength === 0 : left === 0)
     done(error)
     const unwritten = this.#writing.abandon()
     if (!wasConnecting && unwritten !== undefined) nextTick(() => unwritten(error ?? destroyedError()))
@@ -404,8 +404,9 @@ export class Socket extends Duplex implements TransportOwner {
   #letGo(error: Error | null, wasConnecting: boolean, isPassedOn: boolean): void {
     const transport = this.#transport
     if (transport === undefined) return
-    if (wasConnecting || error != null || this.#isResetting) transport.reset('ECONNRESET')
-    else {
+    if (wasConnecting || error != null || this.#isResetting) {
+      transport.reset('ECONNRESET', wasConnecting && error == null && isPassedOn)
+    } else {
       const isRead = this.readableLength === 0 && !transport.isHolding && !this.#onRead?.hasRest
       transport.release(isPassedOn && isRead)
     }

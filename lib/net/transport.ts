@@ -6,7 +6,7 @@ import { isBin } from '../values/codec'
 import type { FabricError } from '../values/errors'
 import { afterMicrotasks, Buffer, isUint8Array } from '../values/platform'
 import { noteSettled } from '../values/throw-async'
-import { codeOf } from './errors'
+import { beforeConnection, codeOf } from './errors'
 import { cutAtExit } from './exit-hook'
 import { frameOf, type Hello, helloFrame, MAX_FRAME_BYTES, MAX_FRAMES, resetFrame, VERSION } from './frames'
 import { Sender } from './sender'
@@ -120,13 +120,13 @@ export class Transport {
     this.session.resume()
     if (this.session.state === 'closed') return
     const isWhole = isComplete && !isDropped
-    if (!isWhole || this.#options.linger === 0 || !this.sender.close()) this.session.close()
+    if (!isWhole || this.#options.linger === 0 || !this.sender.close()) this.#cutOff()
     // A failure has been told: the other end did not acknowledge in time.
     else void this.session.end({ idle: this.#options.linger }).catch(() => {})
   }
 
-  /** Ends it at once, past everything that is under way. */
-  reset(code: string): void {
+  /** Ends it at once, past everything that is under way. `isBlank`: it was not connected yet, and nothing was written. */
+  reset(code: string, isBlank = false): void {
     if (this.isReleased) return
     this.isReleased = true
     this.#owner = undefined
@@ -134,14 +134,22 @@ export class Transport {
     if (this.session.state === 'closed') return
     // The close alone is a reset, unless it comes behind our end.
     if (code !== 'ECONNRESET' || this.sender.isFinished) this.#tryWrite(resetFrame(code))
-    this.session.close()
+    if (isBlank) this.session.close()
+    else this.#cutOff()
   }
 
   /** The process ends: what has not arrived will not, which is a reset unless our end has. */
   cut(): void {
     this.isReleased = true
     this.#owner = undefined
-    if (this.session.state !== 'closed') this.session.close()
+    this.#cutOff()
+  }
+
+  /** Closes it without an end of ours. Whoever accepts it later would take that for one: it is told. */
+  #cutOff(): void {
+    if (this.session.state === 'closed') return
+    if (this.isOpen || this.session.role === 'server') this.session.close()
+    else this.session.destroy(beforeConnection())
   }
 
   /** While the stream above does not read, what comes is kept: bytes, and few frames. */
@@ -216,7 +224,7 @@ export class Transport {
     this.#lost = loss.code
     this.#owner = undefined
     this.sender.release()
-    if (this.session.state !== 'closed') this.session.close()
+    this.#cutOff()
     owner?.handleLoss(loss)
   }
 

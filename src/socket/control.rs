@@ -214,6 +214,10 @@ const STREAM: &str = "stream";
 const FOR: &str = "for";
 const CODE: &str = "code";
 const RETRY: &str = "retry";
+/// In the headers of `close`, of a client that closed before it knew who had accepted it: how many messages
+/// it had written, and why it closed, in its words.
+const WRITTEN: &str = "written";
+const MESSAGE: &str = "message";
 /// In the headers of `close`: how many messages the application has handled. The last report, which nothing
 /// can overtake.
 const EMITTED: &str = "emitted";
@@ -333,6 +337,25 @@ pub(super) fn tag(headers: &Headers) -> Option<u64> {
 /// A `close` that says why.
 pub(super) fn code(code: Code) -> Headers {
     Headers::default().with_json(Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))))
+}
+
+/// A `close` of a client that was closed before it knew who had accepted it, when it had written so much.
+pub(super) fn closed_before(reason: &CloseReason, written: u64) -> Headers {
+    let mut json = serde_json::json!({ WRITTEN: written });
+    let (code, message) = (reason.code(), reason.message_to_peer());
+    if !code.is_empty() {
+        json[CODE] = code.into();
+        json[MESSAGE] = message.into();
+    }
+    Headers::default().with_json(Some(Json::from_value(&json)))
+}
+
+/// Why a client closed that was accepted and never knew, and how many messages it had written.
+pub(super) fn reason_before(headers: &Headers) -> (CloseReason, u64) {
+    let text = |name| member(headers, name).and_then(json::text);
+    let code = text(CODE).unwrap_or_default();
+    let reason = CloseReason::of_close(&code, &text(MESSAGE).unwrap_or_default());
+    (reason, member(headers, WRITTEN).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// A `close` that answers the `connect` of a socket that is to ask elsewhere, and why.

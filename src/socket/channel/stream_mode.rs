@@ -132,6 +132,11 @@ impl Channel {
         }
     }
 
+    /// The peer closed before it knew of this end: so many messages that it had written go nowhere.
+    pub(in crate::socket) fn note_missing(&mut self, written: u64) {
+        self.missing = written;
+    }
+
     /// Says now and then that this end is there, until the other one knows.
     pub(in crate::socket) fn begin_proving(&mut self, now: Instant) {
         if let Some(stream) = self.stream_mut() {

@@ -20,6 +20,8 @@ pub(super) struct AnyServer {
     status_at: Option<Instant>,
     /// The tags that were offered, of questions that may still be answered.
     open: Vec<u64>,
+    /// What whoever accepts is told, once the application has closed.
+    last_word: Headers,
 }
 
 impl AnyServer {
@@ -134,10 +136,12 @@ impl ClientSocket {
     /// would wait for a client that is not there. Returns whether that may be.
     pub(super) fn try_linger(&mut self, reason: &CloseReason) -> bool {
         // Later it is hardly answered any more.
-        let is_asking = self.phase == Phase::AwaitingAnyone && self.fabric && *reason == CloseReason::Local;
+        let is_local = matches!(reason, CloseReason::Local | CloseReason::Aborted(_));
+        let is_asking = self.phase == Phase::AwaitingAnyone && self.fabric && is_local;
         let may_be_taken = !self.any.open.is_empty() && self.subscribed != Subscribed::No;
         let Some(asked_at) = self.missed_since.filter(|_| is_asking && may_be_taken) else { return false };
         self.abandon_questions();
+        self.any.last_word = control::closed_before(reason, self.channel.unacked() as u64);
         self.any.status_at = Some(asked_at + LINGERS);
         self.enter(Phase::Lingering);
         self.channel.finish(reason);
@@ -190,7 +194,7 @@ impl ClientSocket {
         if let Ok(subject) = Subject::parse(&subject)
             && self.channel.admission.may_answer_foreign(now)
         {
-            let headers = control::with_tag(Headers::default(), Some(tag));
+            let headers = control::with_tag(self.any.last_word.clone(), Some(tag));
             let headers = headers.with_command(Some(SocketCommand::Close));
             let message = Message { subject, payload: Payload::NIL, headers };
             self.channel.outputs.push_back(Output::Publish(message));

@@ -77,8 +77,9 @@ impl ServerSocket {
             Some(SocketCommand::Close) => {
                 let peer = self.channel.stream().map(|stream| stream.tags().peer);
                 if control::tag(&message.headers).is_some_and(|tag| Some(tag) == peer) {
-                    let is_superseded = control::is_superseded(&message.headers);
-                    self.finish(if is_superseded { CloseReason::Superseded } else { CloseReason::Peer });
+                    let (reason, written) = control::reason_before(&message.headers);
+                    self.channel.note_missing(written);
+                    self.finish(reason);
                 }
             }
             Some(_) => {}

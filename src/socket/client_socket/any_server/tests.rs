@@ -385,3 +385,35 @@ fn one_that_is_closed_while_it_asks_tells_whoever_takes_it_and_the_application_k
         assert_eq!((closed(&client), left), (1, true));
     }
 }
+
+#[test]
+fn what_it_had_written_before_is_no_end_in_order_to_whoever_takes_it() {
+    let cases = [
+        (CloseReason::Local, 0, Code::SocketClosedByPeer, 0),
+        (CloseReason::Local, 2, Code::SocketClosedByPeer, 2),
+        (CloseReason::Aborted("the disk is full".into()), 2, Code::SocketAborted, 0),
+    ];
+    for (reason, written, code, lost) in cases {
+        let mut client = Client::new(SocketConfig::default());
+        let (_, question) = client.question();
+        let (mut server, accept) = taken_by("srv", client.now, &question, 99);
+        for _ in 0..written {
+            write(&mut client.socket, client.now);
+        }
+        client.socket.close(reason);
+        client.give(accept);
+        let close = client.said.into_iter().find_map(|output| match output {
+            Output::Publish(message) if message.headers.command == Some(SocketCommand::Close) => {
+                Some(message)
+            }
+            _ => None,
+        });
+        server.handle_message(client.now, close.expect("it says so"));
+        let told = std::iter::from_fn(|| server.poll_output()).find_map(|output| match output {
+            Output::Event(SocketEvent::Closed { failure, missing, .. }) => Some((failure, missing)),
+            _ => None,
+        });
+        let (failure, missing) = told.expect("it closes");
+        assert_eq!((failure.expect("it was closed").code, missing), (code, lost));
+    }
+}
