@@ -2,7 +2,7 @@
 import { act, ask, NoAnswer } from './api.mjs'
 import { Chart } from './charts.mjs'
 import { EVENT_COLUMNS, PATTERN_COLUMNS, SOCKET_COLUMNS, WIRES, wellFormed } from './tabs.mjs'
-import { age, amount, bytes, fill, make, named } from './text.mjs'
+import { age, amount, bytes, fill, make, named, pressButton, sureButton } from './text.mjs'
 
 const INTERVAL = 2000
 const MAX_SAMPLES = 300
@@ -21,7 +21,7 @@ export class Detail {
   /** Shows what `kind` (`connection`, `subject`) and name say; `undefined`: nothing. */
   open(kind, name) {
     if (this.kind === kind && this.name === name) return
-    Object.assign(this, { kind, name, samples: [], before: undefined, chart: undefined, buttons: undefined })
+    Object.assign(this, { kind, name, samples: [], before: undefined, chart: undefined, parts: undefined })
     this.asked += 1
     document.body.classList.toggle('with-detail', kind !== undefined)
     this.element.hidden = kind === undefined
@@ -85,6 +85,7 @@ export class Detail {
     if (connection === null) {
       const gone = make('p', { class: 'banner' }, 'It is not connected any more.')
       this.content.replaceChildren(gone, recent)
+      this.parts = undefined
       return
     }
     this.chart ??= new Chart(
@@ -97,7 +98,8 @@ export class Detail {
     )
     this.sample(connection)
     const waits = connection.outbox === 0 ? '0' : bytes(connection.outbox)
-    this.content.replaceChildren(
+    const { above, below } = this.places()
+    above.replaceChildren(
       facts([
         ['User', connection.user === 'null' ? 'anonymous' : connection.user],
         ['Address', connection.address || 'this process, or a Unix socket'],
@@ -107,7 +109,8 @@ export class Detail {
         ['Received', `${amount(connection.msgsOut)} messages, ${bytes(connection.bytesOut)}`],
         ['Waiting to be read', waits],
       ]),
-      ...(this.mayAct ? [this.actions()] : []),
+    )
+    below.replaceChildren(
       this.chart.element,
       section(
         `Subscriptions (${amount(connection.subscriptions)})`,
@@ -127,20 +130,25 @@ export class Detail {
     )
   }
 
-  /** What can be done to a connection. Made once, so that a press is not lost to the next look. */
+  /** What is drawn again with each look stands around what can be done, which stays: no press and no focus is lost. */
+  places() {
+    if (this.parts === undefined) {
+      const [above, below] = [make('div', { class: 'detail-part' }), make('div', { class: 'detail-part' })]
+      this.parts = { above, below }
+      this.content.replaceChildren(above, ...(this.mayAct ? [this.actions()] : []), below)
+    }
+    return this.parts
+  }
+
+  /** What can be done to a connection. */
   actions() {
     const { name } = this
-    const button = (text, action) => {
-      const made = make('button', { type: 'button', onclick: () => void this.act(made, action, name) }, text)
-      return made
-    }
-    this.buttons ??= make(
+    return make(
       'div',
       { class: 'tools' },
-      button('Disconnect', 'disconnect'),
-      button('Ask again what it may do', 'revalidate'),
+      sureButton('Disconnect', 'Disconnect: sure?', button => this.act(button, 'disconnect', name)),
+      pressButton('Ask again what it may do', button => this.act(button, 'revalidate', name)),
     )
-    return this.buttons
   }
 
   async act(button, action, id) {

@@ -81,3 +81,22 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children)
   return element
 }
+
+/** A button. */
+export function pressButton(text, act) {
+  const button = make('button', { type: 'button', onclick: () => void act(button) }, text)
+  return button
+}
+
+/** A button for what cannot be taken back: it asks once more, until it is left. */
+export function sureButton(text, question, act) {
+  const button = pressButton(text, () => {
+    const isSure = button.textContent === question
+    button.textContent = isSure ? text : question
+    if (isSure) void act(button)
+  })
+  button.addEventListener('blur', () => {
+    button.textContent = text
+  })
+  return button
+}

@@ -217,6 +217,31 @@ describeInChromium('in Chromium', () => {
     }
   })
 
+  test('shows the sign-in, and nothing over it, when the broker has started again', async () => {
+    const monitor = { password: 'a-password-to-look' }
+    const first = init({ port: 0, monitor })
+    await first.waitUntilReady()
+    const { port } = first.address()!
+    const client = connect({ address: String(first.address()), noCache: true })
+    await client.waitUntilReady()
+    url = `${first.address()}/monitor`
+    await page.goto(`${url}#/connection/${Object.keys(first.sockets)[0]}`)
+    await page.getByLabel('Password').fill(monitor.password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('#detail .facts').waitFor()
+    await first.close()
+    const second = init({ port, monitor })
+    await second.waitUntilReady()
+    await page.getByLabel('Password').waitFor()
+    await page.locator('#detail').waitFor({ state: 'hidden' })
+    await page.getByLabel('Password').fill(monitor.password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('It is not connected any more.').waitFor()
+    url = `${broker.address()}/monitor`
+    await client.close()
+    await second.close()
+  })
+
   test('disconnects a connection and drains the broker, where the monitor may', async () => {
     const other = init({ port: 0, monitor: { password: 'a-password-to-look', actions: true } })
     await other.waitUntilReady()
@@ -229,6 +254,11 @@ describeInChromium('in Chromium', () => {
       await page.getByRole('button', { name: 'Sign in' }).click()
       const gone = disconnection(client)
       await page.getByRole('button', { name: 'Disconnect' }).click()
+      // It asks once more, and goes on asking while the panel is drawn anew.
+      const age = await page.locator('#detail dd').nth(3).textContent()
+      await page.locator('#detail dd').nth(3).filter({ hasNotText: age! }).waitFor()
+      expect(Object.keys(other.sockets)).toHaveLength(1)
+      await page.getByRole('button', { name: 'Disconnect: sure?' }).click()
       await gone
       await page.getByText('It is not connected any more.').waitFor()
       await page.getByRole('link', { name: 'Close' }).click()

@@ -14,7 +14,7 @@ mod upstream;
 mod upstream_events;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,8 @@ pub struct Broker {
     config: BrokerConfig,
     entropy: Box<dyn Entropy>,
     peers: Peers,
+    /// Its own connections.
+    internal: BTreeSet<PeerId>,
     router: Router,
     waits: InterestWaits,
     watches: Watches,
@@ -98,6 +100,7 @@ impl Broker {
             entropy,
             router: Router::new(peers.shared_payloads()),
             peers,
+            internal: BTreeSet::new(),
             waits: InterestWaits::default(),
             watches: Watches::default(),
             exclusives: Exclusives::default(),
@@ -442,7 +445,9 @@ impl Broker {
             self.totals.ended[entry.carrier as usize] += 1;
             self.totals.ended_by[reason as usize] += 1;
         }
-        if !entry.is_internal {
+        if entry.is_internal {
+            self.internal.remove(&peer);
+        } else {
             self.admission.release(peer, Owner::at(&entry.address), &entry.user);
         }
         let why = entry.ends_as();

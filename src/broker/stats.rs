@@ -25,7 +25,7 @@ impl Volume {
 pub struct BrokerStats {
     /// Open connections. Those refused or closed by the broker are not among them.
     pub connections: usize,
-    /// Subscriptions of all connections.
+    /// Subscriptions of all connections, without the broker's own.
     pub subscriptions: usize,
     /// Different patterns among them.
     pub patterns: usize,

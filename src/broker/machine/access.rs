@@ -61,6 +61,7 @@ impl Broker {
             (entry.is_admitted, entry.is_internal) = (true, true);
             entry.user = user.clone();
             entry.max_subscriptions = usize::MAX;
+            self.internal.insert(peer);
         }
         self.peers.send(peer, self.info(Ok(user)));
         peer

@@ -85,7 +85,7 @@ impl Broker {
         let (outbox_ops, outbox_bytes) = self.peers.outbox_totals();
         BrokerStats {
             connections: self.admission.total(),
-            subscriptions: self.router.subscriptions(),
+            subscriptions: self.router.subscriptions() - self.own_subscriptions(),
             patterns: self.router.patterns(),
             waits: self.waits.len(),
             watches: self.watches.len(),
@@ -94,6 +94,12 @@ impl Broker {
             memory_bytes: self.peers.memory(),
             ..self.totals
         }
+    }
+
+    /// Returns how many subscriptions its own connections have: those of whoever answers for it.
+    fn own_subscriptions(&self) -> usize {
+        let own = self.internal.iter().filter_map(|peer| self.peers.get(*peer));
+        own.map(|peer| peer.subscriptions.len()).sum()
     }
 
     /// Returns how many assignments for messages in chunks it remembers: for checks that nothing stays

@@ -315,3 +315,21 @@ fn a_drain_without_a_spread_or_without_connections_is_over_as_soon_as_it_can_be(
     }
     assert!(stage.broker.poll_drained());
 }
+
+#[test]
+fn subscriptions_of_the_brokers_own_connections_are_not_among_its_numbers() {
+    let mut stage = Stage::new();
+    let [peer] = stage.joined();
+    let own = stage.broker.attach_internal();
+    stage.subscribe(own, "sys.>", "");
+    stage.subscribe(own, "sys.b1.>", "");
+    assert_eq!(stage.broker.stats().subscriptions, 0);
+    stage.subscribe(peer, "a", "");
+    assert_eq!(stage.broker.stats().subscriptions, 1);
+    stage.unsubscribe(own, "sys.>");
+    assert_eq!(stage.broker.stats().subscriptions, 1);
+    stage.broker.detach(stage.now, own);
+    assert_eq!(stage.broker.stats().subscriptions, 1);
+    stage.unsubscribe(peer, "a");
+    assert_eq!(stage.broker.stats().subscriptions, 0);
+}
