@@ -9,10 +9,11 @@ use super::broker_queries;
 use super::failure::JsFailure;
 use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults};
 use super::session;
+use super::spare_memory;
 use super::tls_options::ServerTlsSettings;
 use crate::base::{Code, Entropy, Failure, OsEntropy};
 use crate::boundary::{Big, milliseconds, parse};
-use crate::runtime::start_log;
+use crate::runtime::{set_give_back, start_log};
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
 
@@ -21,6 +22,7 @@ use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
 #[napi(catch_unwind)]
 pub fn open(env: &Env, wake: Function<'_, (), ()>, watches: bool) -> napi::Result<u32> {
     start_log();
+    set_give_back(spare_memory::give_back);
     session::open(env, &wake, watches)
 }
 

@@ -21,6 +21,9 @@ mod session;
 mod sockety;
 #[cfg(feature = "node")]
 mod sockety_options;
+#[cfg(feature = "node")]
+#[cfg_attr(not(target_os = "linux"), path = "no_spare_memory.rs")]
+mod spare_memory;
 mod tls_options;
 #[cfg(feature = "node")]
 #[cfg_attr(not(target_os = "linux"), path = "no_uv_poll.rs")]

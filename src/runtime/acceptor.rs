@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::rounds::{HANDSHAKES, Rounds};
-use super::{BrokerHandle, PeerIdentity, threads};
+use super::{BrokerHandle, PeerIdentity, spare_memory, threads};
 use crate::broker::{self, Certificate};
 use crate::transport::tls::ServerTls;
 use crate::transport::{
@@ -41,6 +41,7 @@ impl Acceptor {
                 accepted = acceptor.turns.drive(1, handshake) => accepted,
                 () = permit.revoked() => {
                     acceptor.options.turned_away.count(TurnedAwayFor::Rate);
+                    spare_memory::note_end();
                     return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
                 }
             };
@@ -60,7 +61,10 @@ impl Acceptor {
                     let signed_in = move || limiter.note_signed_in(client);
                     acceptor.broker.serve(link, PeerIdentity::Connection(info), signed_in);
                 }
-                Err(error) => tracing::debug!(?address, %error, "handshake failed"),
+                Err(error) => {
+                    tracing::debug!(?address, %error, "handshake failed");
+                    spare_memory::note_end();
+                }
             }
         });
     }

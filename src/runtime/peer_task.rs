@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::close_link::close_link;
-use super::{BrokerHandle, PeerIdentity, threads};
+use super::{BrokerHandle, PeerIdentity, spare_memory, threads};
 use crate::broker::{DisconnectReason, EndReason, PeerId};
 use crate::link::{OrderlyClose, ReadWindow};
 use crate::transport::timer::{Timer, now};
@@ -93,6 +93,7 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.broker.detach(self.peer);
+        spare_memory::note_end();
     }
 }
 
