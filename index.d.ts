@@ -1758,9 +1758,9 @@ declare abstract class ConatSocketBase<
   /**
    * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
-   * socket, both directions of it, as soon as the other side has taken what was written; `destroy()` closes it, as does
-   * a loop that is left when nothing was written, and `destroy(error)`, as of a `pipeline` that fails or is aborted,
-   * destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream
+   * socket, both directions of it, as soon as the other side has taken what was written. `destroy()` closes it when
+   * nothing was written, as does a loop that is left. In the middle of what is written, and always with an error, as of a
+   * `pipeline` that fails or is aborted, it destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream
    * ends behind the data. When the socket is lost or aborted, the stream is destroyed with the reason: behind what has
    * arrived if somebody has begun to read it (what is written meanwhile fails with the reason at once, and drops that, as
    * with a stream of Node.js), else at once.
@@ -1768,9 +1768,10 @@ declare abstract class ConatSocketBase<
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `toWeb` makes streams of the platform.
    *
-   * The stream is destroyed with `"EPIPE"` if the socket is closed already, with `"ERR_INVALID_ARG_TYPE"` by a message
-   * that is not bytes if `objectMode` is `false`, and with `"ERR_STREAM_NULL_VALUES"` by a message `null` unless
-   * `headers` is `true`.
+   * The stream is destroyed with `"EPIPE"` if the socket is closed already; behind what stands before it with
+   * `"ERR_INVALID_ARG_TYPE"` by a message that is not bytes if `objectMode` is `false`, and with
+   * `"ERR_STREAM_NULL_VALUES"` by a message `null` unless `headers` is `true`: whoever wrote it gets
+   * `"ERR_SOCKET_ABORTED"`.
    *
    * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already
    * @example

@@ -114,6 +114,35 @@ describeFabrics('toDuplex', fabric => {
     }
   })
 
+  test('what is no value of a stream takes nothing with it that stands before it, and its writer is told', async () => {
+    const { server, socket, host, guest } = await pair(fabric)
+    const read: unknown[] = []
+    const reading = (async () => {
+      for await (const value of server.toDuplex()) read.push(value)
+    })()
+    const closed = once(socket, 'closed')
+    for (const value of [1, 2, null, 3]) socket.write(value)
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_STREAM_NULL_VALUES' })
+    expect(read).toEqual([1, 2])
+    const [reason] = await closed
+    expect(reason).toMatchObject({ code: 'ERR_SOCKET_ABORTED' })
+    expect(reason.message).toContain('null is no value of a stream')
+    await Promise.all([host.close(), guest.close()])
+  })
+
+  test('chunks with headers that are none are refused', async () => {
+    for (const chunk of ['plain', { dta: 1 }, { data: 1, haeders: {} }]) {
+      const { socket, host, guest } = await pair(fabric)
+      const here = socket.toDuplex({ headers: true })
+      here.write(chunk)
+      expect((await once(here, 'error'))[0]).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+      await Promise.all([host.close(), guest.close()])
+    }
+    const { socket } = await pair(fabric)
+    const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' })
+    expect(() => socket.toDuplex({ headers: true, objectMode: false })).toThrow(wrong)
+  })
+
   test('a closed socket has a stream that is destroyed, and destroy() closes the socket', async () => {
     const { server, socket } = await pair(fabric)
     const here = socket.toDuplex()

@@ -2,7 +2,7 @@
 import { Duplex, type DuplexOptions as NodeOptions } from 'node:stream'
 import type { Headers, SocketDuplexOptions } from '../../index'
 import type { WrittenStream } from '../async/web-streams'
-import { FabricError, invalidType } from '../values/errors'
+import { FabricError, invalidType, invalidValue } from '../values/errors'
 import { checkOptions, isBoolean, isCount, type ShapeOf } from '../values/option-checks'
 import { type Buffer, isUint8Array } from '../values/platform'
 
@@ -43,6 +43,9 @@ export function openDuplex(
   isOrderly: (reason: FabricError) => boolean,
 ): Duplex & WrittenStream {
   checkOptions('toDuplex', options, DUPLEX_SHAPE)
+  if (options?.headers === true && options.objectMode === false) {
+    throw invalidValue('headers', 'false where `objectMode` is false: bytes have no headers', true)
+  }
   return new SocketDuplex(socket, leftovers, options ?? {}, isOrderly)
 }
 
@@ -52,6 +55,12 @@ export function pipeError(): FabricError {
     'a socket is no stream, and nothing can be piped into it: use socket.toDuplex(), or for await (const chunk ' +
     'of readable) if (!socket.write(chunk)) await socket.waitUntilWritable()'
   return new FabricError(text, 'ERR_INVALID_ARG_TYPE')
+}
+
+/** Whether it is a chunk of a stream with headers, and nothing that is written wrong. */
+function isChunk(chunk: unknown): chunk is { data: unknown; headers?: Headers } {
+  if (typeof chunk !== 'object' || chunk === null || !('data' in chunk)) return false
+  return Object.keys(chunk).every(key => key === 'data' || key === 'headers')
 }
 
 class SocketDuplex extends Duplex implements WrittenStream {
@@ -65,6 +74,10 @@ class SocketDuplex extends Duplex implements WrittenStream {
   #isWanted = false
   /** The socket is closed: how the stream ends behind what is left, `null` in order. */
   #outcome: FabricError | null | undefined
+  /** What came last is no value of a stream: nothing behind it is handed out. */
+  #isRefused = false
+  /** The socket below has been told. */
+  #isOver = false
 
   constructor(
     socket: DuplexSocket,
@@ -93,7 +106,7 @@ class SocketDuplex extends Duplex implements WrittenStream {
   }
 
   get isBeingWritten(): boolean {
-    return this.#isWriting && !this.writableEnded && !this.destroyed
+    return this.#isWriting && !this.writableEnded && !this.#isOver
   }
 
   override _read(): void {
@@ -113,10 +126,9 @@ class SocketDuplex extends Duplex implements WrittenStream {
     this.#isWriting = true
     if (this.#outcome) done(this.#outcome)
     else if (!this.writableObjectMode) this.#writeBytes(chunk as Buffer, 0, done)
-    else if (this.#hasHeaders) {
-      const { data, headers } = (chunk ?? {}) as { data?: unknown; headers?: Headers }
-      this.#writeOne(data, headers === undefined ? null : { headers }, done)
-    } else this.#writeOne(chunk, null, done)
+    else if (!this.#hasHeaders) this.#writeOne(chunk, null, done)
+    else if (!isChunk(chunk)) done(invalidType('a chunk', 'an object { data, headers }', chunk))
+    else this.#writeOne(chunk.data, chunk.headers === undefined ? null : { headers: chunk.headers }, done)
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -124,7 +136,10 @@ class SocketDuplex extends Duplex implements WrittenStream {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    // Without a reason, in the middle of what is written: the socket finds that it is cut off.
+    this.#isOver = error !== null
     if (this.#socket.state !== 'closed') this.#socket.destroy(this.#isLeft(error) ? null : error)
+    this.#isOver = true
     done(error)
   }
 
@@ -136,17 +151,17 @@ class SocketDuplex extends Duplex implements WrittenStream {
   }
 
   #receive(data: unknown, headers: Headers): void {
-    if (this.destroyed) return
+    if (this.destroyed || this.#isRefused) return
     let chunk: unknown = data
     if (!this.readableObjectMode) {
       if (!isUint8Array(data)) {
-        this.destroy(invalidType('a message to a stream of bytes', 'bytes', data))
+        this.#refuse(invalidType('a message to a stream of bytes', 'bytes', data))
         return
       }
     } else if (this.#hasHeaders) chunk = { data, headers }
     else if (data === null) {
       // Pushed, it would be the end.
-      this.destroy(
+      this.#refuse(
         new FabricError('null is no value of a stream: read with `headers: true`', 'ERR_STREAM_NULL_VALUES'),
       )
       return
@@ -156,7 +171,16 @@ class SocketDuplex extends Duplex implements WrittenStream {
     this.#socket.pause()
   }
 
+  /** Closes the socket for what has come, and fails behind what stands before it. */
+  #refuse(error: FabricError): void {
+    this.#isRefused = true
+    this.#outcome = error
+    if (this.#socket.state !== 'closed') this.#socket.destroy(error)
+    if (this.readableLength === 0) this.#checkCutOff()
+  }
+
   #handleClosed(reason: FabricError | undefined): void {
+    if (this.#isRefused) return
     // Who leaves lets go of what it is in the middle of: that is no end of a stream, which its own end is.
     const isLeft = reason?.draining && !this.writableEnded
     if (reason !== undefined && (isLeft || !this.#isOrderly(reason))) {
@@ -176,14 +200,14 @@ class SocketDuplex extends Duplex implements WrittenStream {
 
   #endBehindRest(outcome: FabricError | null): void {
     this.#outcome = outcome
-    if (this.#isWanted || !this.#leftovers.hasLeft) this.#readLeft()
+    if (this.#isWanted || !this.#hasLeft) this.#readLeft()
   }
 
   /** Hands out what is left, as much as is asked for, and ends behind it. */
   #readLeft(): void {
     try {
       do {
-        const item = this.#leftovers.takeLeft()
+        const item = this.#isRefused ? undefined : this.#leftovers.takeLeft()
         if (item === undefined) {
           if (this.#outcome === null) this.push(null)
           else if (this.readableLength === 0) this.#checkCutOff()
@@ -196,9 +220,13 @@ class SocketDuplex extends Duplex implements WrittenStream {
     }
   }
 
+  get #hasLeft(): boolean {
+    return !this.#isRefused && this.#leftovers.hasLeft
+  }
+
   /** Fails it, unless something is left. */
   #checkCutOff(): void {
-    if (this.#outcome && !this.#leftovers.hasLeft) process.nextTick(() => this.destroy(this.#outcome!))
+    if (this.#outcome && !this.#hasLeft) process.nextTick(() => this.destroy(this.#outcome!))
   }
 
   #writeBytes(bytes: Buffer, from: number, done: (error?: Error | null) => void): void {
