@@ -7,23 +7,32 @@ import { answersEnd } from './half-close'
 import { shown } from './payload'
 import type { Terminal } from './terminal'
 
+interface Running {
+  readonly child: ChildProcess
+  readonly socket: ServerSocket
+  /** Why it is killed. */
+  why?: string
+}
+
 export class SocketPrograms {
   readonly #terminal: Terminal
   /** How long a program may go on when its socket has ended in order, in ms. */
   readonly #patience: number
-  readonly #running = new Set<ChildProcess>()
+  readonly #running = new Set<Running>()
 
   constructor(terminal: Terminal, patience: number) {
     this.#terminal = terminal
     this.#patience = patience
   }
 
-  /** Its stdin ends when the other end has ended its input, or the socket in order; it is killed when the socket is lost. */
+  /**
+   * Its stdin ends when the other end has ended its input, or the socket in order; it is killed when the socket
+   * is lost. The socket ends in order when the program ends with 0; else both sides are told how it has ended.
+   */
   run(socket: ServerSocket, subject: string, command: string): void {
     const child = start({ command, subject })
-    this.#running.add(child)
-    child.on('close', () => this.#running.delete(child))
-    child.on('error', error => this.#terminal.say(`the program could not be started: ${error.message}`))
+    const running: Running = { child, socket }
+    this.#running.add(running)
     child.stderr.pipe(process.stderr, { end: false })
     child.stdin.on('error', () => {})
     child.stdin.on('drain', () => socket.resume())
@@ -35,18 +44,57 @@ export class SocketPrograms {
       if (answersEnd(request)) child.stdin.end()
     })
     socket.on('closed', reason => {
-      if (codeOf(reason) !== 'ERR_SOCKET_CLOSED_BY_PEER') return kill(child)
+      if (codeOf(reason) !== 'ERR_SOCKET_CLOSED_BY_PEER' || reason?.missing) {
+        return end(running, reason?.message ?? 'its socket was closed')
+      }
       child.stdin.end()
-      const late = setTimeout(() => kill(child), this.#patience)
+      const late = setTimeout(() => end(running, LATE), this.#patience)
       child.on('close', () => clearTimeout(late))
     })
-    void writeAll(child.stdout, socket)
+    const written = writeAll(child.stdout, socket)
+    void failureOf(child).then(async failure => {
+      this.#running.delete(running)
+      const { why } = running
+      if (failure === undefined && why === undefined) {
+        await written
+        await socket.end().catch(() => {})
+        return
+      }
+      const text = why === undefined ? `the program ${failure}` : `the program was killed: ${why}`
+      this.#terminal.say(`socket ${socket.id}: ${text}`)
+      await written
+      // What it has answered comes before that.
+      await socket.drain({ timeout: this.#patience }).catch(() => {})
+      socket.destroy(Error(text))
+    })
   }
 
   /** Ends all that are left. */
   close(): void {
-    for (const child of this.#running) kill(child)
+    for (const running of this.#running) {
+      running.socket.destroy(Error(STOPPED))
+      end(running, STOPPED)
+    }
   }
+}
+
+const STOPPED = 'the server was stopped'
+const LATE = 'it went on for longer than --resume after its socket had ended'
+
+function end(running: Running, why: string): void {
+  running.why ??= why
+  kill(running.child)
+}
+
+/** Resolves when it has ended: with how, unless with 0. */
+function failureOf(child: ChildProcess): Promise<string | undefined> {
+  return new Promise(resolve => {
+    child.on('error', error => resolve(`could not be started: ${error.message}`))
+    child.on('close', (exit, killedBy) => {
+      if (exit === 0) resolve(undefined)
+      else resolve(`ended with ${killedBy === null ? `exit code ${exit}` : `signal ${killedBy}`}`)
+    })
+  })
 }
 
 /** Bytes as they are; a value, as lines are, as a line. */
@@ -59,7 +107,6 @@ async function writeAll(output: AsyncIterable<Buffer>, socket: ServerSocket): Pr
     for await (const part of output) {
       if (!socket.write(part)) await socket.waitUntilWritable()
     }
-    await socket.end()
   } catch {
     // The socket is closed, which is told of elsewhere.
   }

@@ -4,7 +4,9 @@ import type { Readable, Writable } from 'node:stream'
 import type { FabricError } from '../index'
 import { CommandError, codeOf, EXIT } from './failure'
 import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
+import { outputFailure } from './output'
 import { type Form, lines, parsePayload, shown } from './payload'
+import { onStop } from './stopping'
 
 export interface Joint {
   input: Input
@@ -22,12 +24,15 @@ export class Input {
   readonly isTerminal: boolean
   /** A message for each line; else messages are parts of a stream of bytes. */
   readonly isLines: boolean
+  /** Its end is input, too, which one socket gets, even if nothing is in it: a file, and no service without any. */
+  #isFile: boolean
   readonly #parts: AsyncIterator<Buffer | string>
   #next: Promise<IteratorResult<Buffer | string>> | undefined
 
-  constructor(stream: Readable & { readonly isTTY?: boolean }, isLines: boolean) {
+  constructor(stream: Readable & { readonly isTTY?: boolean }, isLines: boolean, isFile: boolean) {
     this.isTerminal = stream.isTTY === true
     this.isLines = isLines
+    this.#isFile = isFile
     const parts = stream as AsyncIterable<Buffer>
     this.#parts = isLines ? lines(parts) : parts[Symbol.asyncIterator]()
   }
@@ -41,11 +46,21 @@ export class Input {
   take(): void {
     this.#next = undefined
   }
+
+  /** Whether it has an end that is input and that no socket has got. */
+  get hasFileEnd(): boolean {
+    return this.#isFile
+  }
+
+  takeFileEnd(): void {
+    this.#isFile = false
+  }
 }
 
 /**
  * Resolves when both directions have ended in order; rejects with what is missing. The end of the input ends one direction
  * only: answers are read until the other end closes or has ended its input, too, or has been silent for `idle` ms.
+ * A signal ends both in order, unless something would be cut off: then the other end is told so.
  */
 export async function join(socket: AnySocket, joint: Joint): Promise<void> {
   const { input, output, idle } = joint
@@ -61,13 +76,22 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
       failure = new CommandError(error, { exit: EXIT.undelivered, hint: LINES })
     }
   })
+  let isEnding = false
   const end = (): void => {
+    isEnding = true
     if (stream !== undefined) stream.end()
     else void socket.end().catch(() => {})
   }
   const receiving = stream === undefined ? print(socket, joint) : receive(stream, output).catch(() => {})
   const over = Promise.race([closed, peerEnd])
   const sending = send(socket, joint)
+  const forget = onStop(() => {
+    const text = outputFailure() ?? cutOff(socket, input, sending)
+    if (text === undefined) return end()
+    const error = Object.assign(Error(text), { code: 'ERR_SOCKET_ABORTED' })
+    failure ??= new CommandError(error, { exit: EXIT.undelivered })
+    socket.destroy(Error(text))
+  })
   // Input that has given nothing, as that of a service does, and that of a person end with the other end's.
   void peerEnd.then(() => {
     if (input.isTerminal || !sending.hasBegun) end()
@@ -81,13 +105,14 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
       end()
     },
     error => {
-      if (socket.state === 'closed') return
+      if (socket.state === 'closed' || isEnding) return
       failure ??= error
       socket.destroy(error)
     },
   )
   await Promise.race([talking, closed])
   await Promise.all([receiving, closed])
+  forget()
   if (failure !== undefined) throw failure
 }
 
@@ -96,15 +121,29 @@ const LINES = '--lines, for a peer that writes values and no bytes'
 interface Sending {
   /** Whether there was any input. */
   hasBegun: boolean
+  hasEnded: boolean
   ended: Promise<void>
 }
 
+/** What an end would cut off now; of what a person types, nothing. */
+function cutOff(socket: AnySocket, input: Input, { hasBegun, hasEnded }: Sending): string | undefined {
+  if (input.isTerminal) return undefined
+  if (!hasEnded && (hasBegun || input.hasFileEnd)) return 'stopped by a signal before the end of stdin'
+  return socket.stats.pending > 0 ? 'stopped by a signal before all was delivered' : undefined
+}
+
 function send(socket: AnySocket, { input, form = 'text' }: Joint): Sending {
-  const sending = { hasBegun: false, ended: Promise.resolve() }
+  const sending = { hasBegun: false, hasEnded: false, ended: Promise.resolve() }
   const write = async (): Promise<void> => {
     for (;;) {
       const { value, done } = await input.next()
-      if (done === true || socket.state === 'closed') return
+      if (socket.state === 'closed') return
+      if (done === true) {
+        sending.hasEnded = true
+        sending.hasBegun ||= input.hasFileEnd
+        input.takeFileEnd()
+        return
+      }
       sending.hasBegun = true
       input.take()
       if (socket.write(input.isLines ? parsePayload(value, form) : value)) continue

@@ -4,11 +4,11 @@ import type { ConatSocketServer, ServerSocket } from '../index'
 import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { SocketPrograms } from './exec-socket'
-import { CommandError, textOf, UsageError } from './failure'
+import { CommandError, EXIT, report, textOf, UsageError } from './failure'
 import { answersEnd } from './half-close'
 import { Input, join } from './joining'
-import type { Form } from './payload'
-import { stopped } from './stopping'
+import { checkStdin, type Form } from './payload'
+import { stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { period } from './values'
 
@@ -50,6 +50,8 @@ export function listen(program: Command): void {
 async function run(subject: string, options: Options): Promise<void> {
   if (options.echo === true && options.exec !== undefined)
     throw new UsageError('give --echo or --exec, not both')
+  const everybody = options.echo === true || options.exec !== undefined
+  const isFile = !everybody && checkStdin().isFile
   await withClient(options, async (client, terminal) => {
     const server = client.socket.listen(subject, {
       resumeTimeout: options.resume,
@@ -57,10 +59,9 @@ async function run(subject: string, options: Options): Promise<void> {
     await server.waitUntilReady(options.timeout)
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`listening on ${subject}`)
-    const everybody = options.echo === true || options.exec !== undefined
     try {
       await Promise.race([
-        everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options),
+        everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options, isFile),
         closedByOthers(server),
       ])
     } finally {
@@ -110,7 +111,12 @@ function echo(socket: ServerSocket): void {
 }
 
 /** Stdin and stdout can be joined to one at a time: who comes meanwhile is told, not left waiting. */
-async function serveInTurn(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
+async function serveInTurn(
+  server: ConatSocketServer,
+  terminal: Terminal,
+  options: Options,
+  isFile: boolean,
+): Promise<void> {
   let take: ((socket: ServerSocket) => void) | undefined
   server.on('connection', (socket: ServerSocket) => {
     if (take === undefined) {
@@ -121,7 +127,7 @@ async function serveInTurn(server: ConatSocketServer, terminal: Terminal, option
     take(socket)
     take = undefined
   })
-  const input = new Input(process.stdin, isLines(options))
+  const input = new Input(process.stdin, isLines(options), isFile)
   const next = (): Promise<ServerSocket> => new Promise(resolve => (take = resolve))
   do {
     const socket = await Promise.race([next(), stopped()])
@@ -136,8 +142,14 @@ async function serveInTurn(server: ConatSocketServer, terminal: Terminal, option
       say: text => terminal.say(text),
       ...(form === undefined ? {} : { form }),
     })
-    await Promise.race([joined, stopped().then(() => socket.end())])
+    // The next one has nothing to do with what this one has lost.
+    await (options.keep === true ? joined.catch(tellLost) : joined)
   } while (options.keep === true)
+}
+
+function tellLost(error: unknown): void {
+  if (stopSignal().aborted || !(error instanceof CommandError) || error.exit !== EXIT.undelivered) throw error
+  process.stderr.write(`${report(error)}\n`)
 }
 
 async function told(terminal: Terminal, { json }: Options, { id }: ServerSocket): Promise<void> {

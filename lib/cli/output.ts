@@ -30,6 +30,12 @@ export function hasLostOutput(): boolean {
   return failure !== undefined
 }
 
+/** What the other side of a socket is told of a stdout that fails; nothing if its reader has gone away. */
+export function outputFailure(): string | undefined {
+  if (failure === undefined || failure.code === 'EPIPE') return undefined
+  return `cannot write to stdout: ${failure.message}`
+}
+
 /** The exit code of a command that has ended with `code`, stdout considered. */
 export function exitWith(code: number): number {
   if (failure === undefined) return code

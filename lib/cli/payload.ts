@@ -44,10 +44,16 @@ export async function payloadOf(argument: string | undefined, form: Form | undef
   return argument === undefined ? null : parsePayload(argument, form ?? 'auto')
 }
 
+/** Refuses a folder, which Node.js takes for an empty file. Returns whether it is a file, which may be empty. */
+export function checkStdin(): { isFile: boolean } {
+  const found = fstatSync(0)
+  if (found.isDirectory()) throw new UsageError('stdin is a folder')
+  return { isFile: found.isFile() }
+}
+
 /** What comes on stdin, until it ends or the command is to stop. */
 export async function* stdin(): AsyncIterableIterator<Buffer> {
-  // Node.js takes a folder for an empty file.
-  if (fstatSync(0).isDirectory()) throw new UsageError('stdin is a folder')
+  checkStdin()
   const forget = onStop(() => void process.stdin.destroy())
   try {
     for await (const part of process.stdin as AsyncIterable<Buffer>) yield part

@@ -5,7 +5,7 @@ import { connecting, examples, formOption, idleOption, isLines, waitTime, withCl
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
 import { Input, join } from './joining'
-import { type Form, lines, parsePayload, shown, stdin } from './payload'
+import { checkStdin, type Form, lines, parsePayload, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { period } from './values'
@@ -24,7 +24,7 @@ export function socket(program: Command): void {
   const command = connecting(program.command('socket'))
     .summary('connect a socket to stdin and stdout')
     .description(
-      'Connects to a socket server. After the end of stdin it goes on reading until the peer ends, or sends nothing for the time of --idle. A stdin that is empty only listens.',
+      'Connects to a socket server. After the end of stdin it goes on reading until the peer ends, or sends nothing for the time of --idle. A stdin that is empty, and no file, only listens.',
     )
     .argument('<subject>')
     .addOption(formOption())
@@ -44,13 +44,14 @@ export function socket(program: Command): void {
 }
 
 async function run(subject: string, options: Options, command: Command): Promise<void> {
+  const { isFile } = checkStdin()
   await withClient(options, async (client, terminal) => {
     if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
       throw nobody(subject)
     }
     if (options.wait === true) terminal.detail(`waiting until somebody listens on ${subject}`)
     const end = client.socket.connect(subject, { resumeTimeout: options.resume })
-    onStop(() => void end.end().catch(() => {}))
+    const forget = onStop(() => void end.end().catch(() => {}))
     await end
       .waitUntilReady(options.wait === true ? waitTime(options.timeout, command) : options.timeout)
       .catch(error => {
@@ -60,8 +61,10 @@ async function run(subject: string, options: Options, command: Command): Promise
     else terminal.detail(`connected to ${subject}`)
     if (options.request === true) return askEachLine(end, terminal, options)
     const { as: form } = options
+    // From here on it matters what is cut off.
+    forget()
     await join(end, {
-      input: new Input(process.stdin, isLines(options)),
+      input: new Input(process.stdin, isLines(options), isFile),
       output: process.stdout,
       person: terminal.isPerson,
       idle: options.idle,
