@@ -1,5 +1,5 @@
-// What a signal cuts off, and what a program of `listen --exec` fails to do, is no end in order at the other side; what is
-// complete is.
+// What a signal cuts off, and what a program of `listen --exec` fails to do, is no end in order at the other side;
+// what is complete is.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

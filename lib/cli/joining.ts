@@ -24,7 +24,7 @@ export class Input {
   readonly isTerminal: boolean
   /** A message for each line; else messages are parts of a stream of bytes. */
   readonly isLines: boolean
-  /** Its end is input, too, which one socket gets, even if nothing is in it: a file, and no service without any. */
+  /** Its end is input, too, which one socket gets, even if nothing is in it: so it is of a file. */
   #isFile: boolean
   readonly #parts: AsyncIterator<Buffer | string>
   #next: Promise<IteratorResult<Buffer | string>> | undefined

@@ -44,7 +44,7 @@ export async function payloadOf(argument: string | undefined, form: Form | undef
   return argument === undefined ? null : parsePayload(argument, form ?? 'auto')
 }
 
-/** Refuses a folder, which Node.js takes for an empty file. Returns whether it is a file, which may be empty. */
+/** Refuses a folder, which Node.js takes for an empty file. Returns whether stdin is a file. */
 export function checkStdin(): { isFile: boolean } {
   const found = fstatSync(0)
   if (found.isDirectory()) throw new UsageError('stdin is a folder')
