@@ -1405,7 +1405,7 @@ export interface SocketConnectOptions extends SocketSettings {
   reconnection?: boolean | undefined
   /**
    * Whether it waits for a server while nobody listens, the first time: for ever, not at all, or so many milliseconds. Then it
-   * closes with `503`. @default true
+   * closes with `503`. Without a broker it is not known who listens: that time does not count. @default true
    */
   wait?: boolean | number | undefined
   /**

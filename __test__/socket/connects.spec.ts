@@ -119,6 +119,43 @@ describeFabrics('a connect', fabric => {
     }
   })
 
+  test.each([
+    ['of whoever serves', {}],
+    ['of a chosen server', { loadBalancer: true }],
+  ])('%s, given up while it is under way, is no end in order of what was written', async (_, chooses) => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    const listener = await listening(host, 'chat')
+    const options = 'loadBalancer' in chooses ? { loadBalancer: () => listener.id } : {}
+    const ends: Promise<unknown>[] = []
+    listener.on('connection', socket => {
+      ends.push(
+        (async () => {
+          let read = 0
+          try {
+            for await (const _ of socket) read += 1
+            return read
+          } catch (error) {
+            return (error as FabricError).code
+          }
+        })(),
+      )
+    })
+    for (let n = 0; n < 60; n++) {
+      const socket = guest.socket.connect('chat', options)
+      for (let k = 0; k < 5; k++) socket.write(k)
+      for (let turn = 0; turn < n % 8; turn++) await new Promise(setImmediate)
+      if (n % 2 === 0) socket.close()
+      else socket.destroy(Error('the disk is full'))
+    }
+    await guest.socket.connect('chat', options).waitUntilReady()
+    while (Object.values(listener.sockets).length > 1) await new Promise(setImmediate)
+    const last = listener.sockets[Object.keys(listener.sockets)[0]!]!
+    last.close()
+    const told = await Promise.all(ends)
+    expect(told.filter(end => typeof end === 'number' && end > 0 && end < 5)).toEqual([])
+    expect(told.filter(end => end === 0).length).toBeLessThanOrEqual(1)
+  })
+
   test('that stays silent keeps its socket, and its server knows that it is there', async () => {
     const [host, guest] = [fabric.client(), fabric.client()]
     const listener = await listening(host, 'chat')

@@ -339,23 +339,30 @@ pub(super) fn code(code: Code) -> Headers {
     Headers::default().with_json(Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))))
 }
 
-/// A `close` of a client that was closed before it knew who had accepted it, when it had written so much.
-pub(super) fn closed_before(reason: &CloseReason, written: u64) -> Headers {
-    let mut json = serde_json::json!({ WRITTEN: written });
+/// Adds what a client says that closes before it knows whether it was accepted, when it had written so much.
+pub(super) fn closed_before(headers: Headers, reason: &CloseReason, written: usize) -> Headers {
+    let mut json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
+    json[WRITTEN] = written.into();
     let (code, message) = (reason.code(), reason.message_to_peer());
     if !code.is_empty() {
         json[CODE] = code.into();
         json[MESSAGE] = message.into();
     }
-    Headers::default().with_json(Some(Json::from_value(&json)))
+    headers.with_json(Some(Json::from_value(&json)))
 }
 
-/// Why a client closed that was accepted and never knew, and how many messages it had written.
+/// Why a client closes that never said anything to this end, and how many messages it had written. One that
+/// says neither has gone on elsewhere, or is older than this: what is here is no whole.
 pub(super) fn reason_before(headers: &Headers) -> (CloseReason, u64) {
     let text = |name| member(headers, name).and_then(json::text);
-    let code = text(CODE).unwrap_or_default();
-    let reason = CloseReason::of_close(&code, &text(MESSAGE).unwrap_or_default());
-    (reason, member(headers, WRITTEN).and_then(|text| text.parse().ok()).unwrap_or(0))
+    let written = member(headers, WRITTEN).and_then(|text| text.parse().ok());
+    match (text(CODE), written) {
+        (None, None) => (CloseReason::Lost("its client goes on elsewhere, or has closed"), 0),
+        (code, written) => {
+            let message = text(MESSAGE).unwrap_or_default();
+            (CloseReason::of_close(&code.unwrap_or_default(), &message), written.unwrap_or(0))
+        }
+    }
 }
 
 /// A `close` that answers the `connect` of a socket that is to ask elsewhere, and why.

@@ -240,7 +240,7 @@ impl Listener {
                 let tag = offered(&message.headers);
                 self.say_close(now, client, control::with_tag(control::superseded(epoch), tag));
             }
-            Some(SocketCommand::Close) => {}
+            Some(SocketCommand::Close) => self.handle_close_of_arriving(id, &message.headers),
             _ => {
                 // It believes in a socket that we do not have: say so, rather than let it write into nothing.
                 let tag = if connects { offered(&message.headers) } else { message.headers.attempt };
@@ -503,6 +503,18 @@ impl Listener {
         let tag = Tag { kind: TagKind::Interest, number: self.number };
         self.arriving.insert(id, Arrival { tag, connect, origin, owner });
         self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
+    }
+
+    /// Forgets a client that closes before it was accepted.
+    fn handle_close_of_arriving(&mut self, id: &str, close: &Headers) {
+        let is_of = |arrival: &Arrival| {
+            control::tag(close).is_none_or(|tag| offered(&arrival.connect.headers) == Some(tag))
+        };
+        if self.arriving.get(id).is_some_and(is_of)
+            && let Some(arrival) = self.arriving.remove(id)
+        {
+            self.population.leave_arriving(arrival.owner);
+        }
     }
 
     /// Converts `<S>.server.<server>.<socket>` to `<S>.client.<socket>`.

@@ -290,7 +290,11 @@ impl Endpoint {
     fn close(&mut self, now: Instant, within: Duration) {
         self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener));
         for socket in self.table.sockets() {
-            self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
+            self.table.with_socket(socket, |socket| {
+                socket.close(CloseReason::Local);
+                // One that waited for whoever accepts it hears nothing any more.
+                socket.close(CloseReason::Local);
+            });
             self.drain_socket(now, socket, false);
         }
         self.settle(now);

@@ -141,7 +141,7 @@ impl ClientSocket {
         let may_be_taken = !self.any.open.is_empty() && self.subscribed != Subscribed::No;
         let Some(asked_at) = self.missed_since.filter(|_| is_asking && may_be_taken) else { return false };
         self.abandon_questions();
-        self.any.last_word = control::closed_before(reason, self.channel.unacked() as u64);
+        self.any.last_word = control::closed_before(Headers::default(), reason, self.channel.unacked());
         self.any.status_at = Some(asked_at + LINGERS);
         self.enter(Phase::Lingering);
         self.channel.finish(reason);

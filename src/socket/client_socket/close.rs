@@ -62,7 +62,12 @@ impl ClientSocket {
         self.drop_subscription();
         if let Some(server) = server {
             let tag = self.offered.filter(|_| !self.binding.is_held());
-            let headers = control::with_tag(self.channel.closing(Some(self.id())), tag);
+            let closing = self.channel.closing(Some(self.id()));
+            let headers = if tag.is_some() {
+                control::with_tag(control::closed_before(closing, reason, self.channel.unacked()), tag)
+            } else {
+                closing
+            };
             self.ask(TagKind::Close, server.to_string(), headers, false, self.channel.config.command_timeout);
         }
     }

@@ -69,6 +69,21 @@ fn of_two_connects_out_of_order_the_later_attempt_counts() {
 }
 
 #[test]
+fn a_client_that_closes_while_it_is_waited_for_is_not_accepted() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    listener.handle_message(Instant::now(), connect(1, Some(false)));
+    let tag = is_awaited(&mut listener).expect("it arrives");
+    let mut close = connect(1, None);
+    close.headers = Headers::default().with_command(Some(SocketCommand::Close));
+    let of_another = Message { headers: control::with_tag(close.headers.clone(), Some(5)), ..close.clone() };
+    listener.handle_message(Instant::now(), of_another);
+    assert_eq!(listener.arriving(), 1);
+    listener.handle_message(Instant::now(), close);
+    assert_eq!(listener.arriving(), 0);
+    assert!(matches!(listener.handle_interest(tag, true), ListenerAction::Done));
+}
+
+#[test]
 fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
     let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
     assert!(matches!(listener.handle_message(Instant::now(), connect(2, Some(false))), ListenerAction::Done));

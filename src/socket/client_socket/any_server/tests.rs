@@ -387,6 +387,26 @@ fn one_that_is_closed_while_it_asks_tells_whoever_takes_it_and_the_application_k
 }
 
 #[test]
+fn a_server_from_which_the_client_goes_on_hears_of_no_end_in_order() {
+    for headers in [Headers::default(), control::superseded(None)] {
+        let client = Client::new(SocketConfig::default());
+        let (_, question) = client.question();
+        let (mut server, accept) = taken_by("srv", client.now, &question, 99);
+        let offered = Offer::of_headers(&accept.headers).and_then(|offer| offer.answers);
+        let tag = server.channel().stream().map(|stream| stream.tags().peer).or(offered);
+        let headers = control::with_tag(headers, tag).with_command(Some(SocketCommand::Close));
+        let subject = Subject::parse("s.server.srv.sock").expect("valid");
+        server.handle_message(client.now, Message { subject, payload: Payload::NIL, headers });
+        let failure = std::iter::from_fn(|| server.poll_output()).find_map(|output| match output {
+            Output::Event(SocketEvent::Closed { failure, .. }) => failure,
+            _ => None,
+        });
+        let code = failure.expect("it closes").code;
+        assert!(matches!(code, Code::SocketLost | Code::Superseded), "{code:?}");
+    }
+}
+
+#[test]
 fn what_it_had_written_before_is_no_end_in_order_to_whoever_takes_it() {
     let cases = [
         (CloseReason::Local, 0, Code::SocketClosedByPeer, 0),
