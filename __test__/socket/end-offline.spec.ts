@@ -1,6 +1,6 @@
 // The idle time of `end()` is for an other side that does nothing: it does not run while this one has no broker.
 import { once } from 'node:events'
-import { connect, init } from 'selvedge'
+import { connect, init, type ServerSocket } from 'selvedge'
 import { faultProxy } from 'selvedge/testing'
 import { disconnection, join, listening, take } from '../support/sockets'
 
@@ -12,13 +12,17 @@ test.each(['selvedge', 'conat'] as const)(
     const proxy = await faultProxy({ target: broker.address()!.port })
     const quick = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
     const guest = connect({ address: proxy.address, wire, noCache: true, ...quick })
-    const [server, socket] = await join(await listening(broker.client(), 'chat'), guest)
+    const listener = await listening(broker.client(), 'chat')
+    const [server, socket] = await join(listener, guest)
     server.pause()
     socket.write('late')
     const lost = disconnection(socket)
     await proxy.refuse()
     await lost
-    const ended = socket.end({ idle: 200 })
+    // Made meanwhile: it waits for the same.
+    const fresh = guest.socket.connect('chat')
+    fresh.write('later')
+    const ended = Promise.all([socket, fresh].map(one => one.end({ idle: 200 })))
     const early = await Promise.race([
       ended.then(
         () => 'ended',
@@ -28,9 +32,11 @@ test.each(['selvedge', 'conat'] as const)(
     ])
     expect(early).toBe('open')
     const [closed, received] = [once(server, 'closed'), take(server, 1)]
+    const others = once(listener, 'connection') as Promise<[ServerSocket]>
     await proxy.restore()
     server.resume()
     expect(await received).toEqual(['late'])
+    expect(await take((await others)[0], 1)).toEqual(['later'])
     await ended
     await closed
     await guest.close()

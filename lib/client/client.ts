@@ -389,6 +389,7 @@ export class Client extends ClientViews implements Target, Responder {
       else if (!this.context.closed) {
         const change = this.#session.handleState(state, text)
         this.context.connected = this.state === 'connected'
+        this.context.wasConnected ||= this.context.connected
         this.context.obstacle = this.#session.obstacle
         if (change === 'info') this.context.counters.countConnect('ok')
         if (state === REFUSED) this.#handleRefused()

@@ -52,6 +52,8 @@ export class ClientContext {
   closeReason: Failure | undefined
   /** Whether it is connected to a broker. */
   connected = false
+  /** Whether it ever was. */
+  wasConnected = false
   /** Why there is no connection, as far as that is known. */
   obstacle: Failure | undefined
   /** Why there will be none, before `connect()`. */

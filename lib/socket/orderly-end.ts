@@ -118,9 +118,10 @@ export class OrderlyEnd {
     this.#limits.add(limit)
   }
 
-  /** Whether it was attached, and the other side is missing, or the broker: it may come back. */
+  /** Whether the other side of a socket that was attached is missing, or a broker that was there: it may come back. */
   get #isPeerAway(): boolean {
-    return this.#lifecycle.wasReady && this.#lifecycle.state !== 'ready'
+    if (this.#lifecycle.state === 'ready') return false
+    return this.#lifecycle.wasReady || (this.#context.wasConnected && !this.#context.connected)
   }
 
   #giveUp(failure: Failure): void {

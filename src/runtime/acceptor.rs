@@ -35,13 +35,14 @@ impl Acceptor {
         let is_proxy = self.options.trusted_proxies.trusts(address);
         let permit = self.limiter.acquire(address, is_proxy);
         let acceptor = self.clone();
+        let counted = spare_memory::Counted::new();
         threads::spawn(async move {
+            let _counted = counted;
             let handshake = accept_with_handshake(connection, &acceptor.options);
             let accepted = tokio::select! {
                 accepted = acceptor.turns.drive(1, handshake) => accepted,
                 () = permit.revoked() => {
                     acceptor.options.turned_away.count(TurnedAwayFor::Rate);
-                    spare_memory::note_end();
                     return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
                 }
             };
@@ -61,10 +62,7 @@ impl Acceptor {
                     let signed_in = move || limiter.note_signed_in(client);
                     acceptor.broker.serve(link, PeerIdentity::Connection(info), signed_in);
                 }
-                Err(error) => {
-                    tracing::debug!(?address, %error, "handshake failed");
-                    spare_memory::note_end();
-                }
+                Err(error) => tracing::debug!(?address, %error, "handshake failed"),
             }
         });
     }

@@ -33,6 +33,5 @@ pub use event_queue::EventQueue;
 pub use log::start_log;
 use mailbox::Mailbox;
 pub use port::{OpenPort, PortEvent, open_port};
-pub use spare_memory::set_give_back;
-pub use threads::tasks;
+pub use spare_memory::{set_give_back, tasks};
 pub use upstream_task::{UpstreamReport, drive_upstream};

@@ -20,6 +20,7 @@ pub(super) async fn serve(
     identity: PeerIdentity,
     signed_in: Box<dyn FnOnce() + Send>,
 ) {
+    let _counted = spare_memory::Counted::new();
     let attachment = Attachment::new(broker.clone(), identity);
     let peer = attachment.peer;
     let mut task = PeerTask {
@@ -93,7 +94,6 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.broker.detach(self.peer);
-        spare_memory::note_end();
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// Returns how many tasks are alive: for checks that nothing stays behind.
-pub fn tasks() -> usize {
+pub(super) fn tasks() -> usize {
     runtime().metrics().num_alive_tasks()
 }
 
