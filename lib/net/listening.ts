@@ -8,6 +8,7 @@ import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { Farewell } from './farewell'
 import { sessionOptions, TAKEN_TIMEOUT } from './options'
+import { type Refusal, watchRefusals } from './refusals'
 import { stays } from './second-look'
 
 export type ListenSettings = ServerOptions & ListenOptions & { subject: string; isChosen?: boolean }
@@ -113,7 +114,7 @@ export class Listening {
       id: this.id,
     })
     this.#server = server
-    this.#client.on('permission', this.#handleRefusal)
+    const unwatch = watchRefusals(this.#client, this.#handleRefusal)
     if (!this.#isRefd) server.unref()
     const farewell = (this.#farewell = this.#farewellOf(server, subject))
     server.once('ready', () => {
@@ -130,7 +131,7 @@ export class Listening {
     })
     server.on('closed', reason => {
       farewell.stop()
-      this.#client.off('permission', this.#handleRefusal)
+      unwatch()
       if (this.#isClosed) return
       this.#isClosed = true
       const isWithClient = reason === undefined || reason.code === 'ERR_BROKER_CLOSED'
@@ -140,7 +141,7 @@ export class Listening {
   }
 
   /** The engine would go on trying; a server that nobody can reach says so, and is over. */
-  #handleRefusal = ({ subject, type, message }: { subject: string; type: string; message: string }): void => {
+  #handleRefusal = ({ subject, type, message }: Refusal): void => {
     const of = `${this.#options.subject}.server.`
     const isOfSockets = subject === `${of}${this.id}.*`
     if (type !== 'sub' || !this.#wasReady || (!isOfSockets && subject !== `${of}status`)) return
