@@ -277,6 +277,7 @@ export class Transport {
     return (
       this.session.role === 'server' &&
       reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER' &&
+      (reason.missing ?? 0) === 0 &&
       this.bytesRead === 0 &&
       this.#frames === 0 &&
       !this.isFinReceived &&

@@ -38,14 +38,7 @@ impl ServerSocket {
         channel.begin_conat(now);
         channel.fence();
         channel.attach(now, client.clone());
-        Self {
-            client,
-            channel,
-            state: State::Ready,
-            attempt: None,
-            foreign_answered_at: None,
-            unproven: None,
-        }
+        Self::ready(client, channel)
     }
 
     /// Returns a socket whose client offers the stream, which is taken, with a tag of our own.
@@ -59,6 +52,10 @@ impl ServerSocket {
         let mut channel = Channel::new(config.into());
         channel.begin_stream(now, own_tag, offer);
         channel.attach(now, client.clone());
+        Self::ready(client, channel)
+    }
+
+    fn ready(client: Subject, channel: Channel) -> Self {
         Self {
             client,
             channel,
