@@ -138,7 +138,7 @@ test('who is served with --keep gives way to the next one when it is cut off', a
 
 onLinux('what a person has typed is delivered when a signal comes', async () => {
   const server = await listening('selvedge listen chat --lines < /dev/null')
-  const person = new Command(`exec script -qec "${SELVEDGE} socket chat -v" /dev/null`, env)
+  const person = new Command(`exec script -qec "exec ${SELVEDGE} socket chat -v" /dev/null`, env)
   lines.push(person)
   await person.until(/connected to chat/)
   person.child.stdin.write('hello\n')

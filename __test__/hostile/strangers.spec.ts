@@ -45,7 +45,7 @@ async function socketOf(stranger: Stranger, id: string): Promise<(words?: Partia
   const subject = `victim.server.${server}.${id}`
   await stranger.subscribe([`victim.client.${id}`])
   await stranger.say(stranger.message({ subject, command: 'connect', attempt: 1, headers: { id } }))
-  await seen(id, record => record !== null)
+  await seen(id, () => true)
   return words => ({ subject, ...words })
 }
 
@@ -55,11 +55,11 @@ interface Seen {
   closed: string | null
 }
 
-async function seen(id: string, isSo: (record: Seen | null) => boolean): Promise<Seen> {
+async function seen(id: string, isSo: (record: Seen) => boolean): Promise<Seen> {
   const end = Date.now() + 10_000
   for (;;) {
-    const record = await arena.victim.ask<Seen | null>('seen', { id })
-    if (isSo(record)) return record!
+    const record = await arena.victim.ask<Seen>('seen', { id })
+    if (isSo(record)) return record
     if (Date.now() > end) throw Error(`not in 10 s: ${JSON.stringify(record)}`)
   }
 }
@@ -129,7 +129,7 @@ describe.each(DOORS)('at the door %s', door => {
     }
     const id = await arena.victim.ask<string>('open')
     await arena.victim.ask('sayLarge', { id, bytes: 9_000_000 })
-    expect(await seen(id, record => (record?.data.length ?? 0) > 0)).toMatchObject({ closed: null })
+    expect(await seen(id, record => record.data.length > 0)).toMatchObject({ closed: null })
   })
 
   test('a flood of requests over a socket', async () => {
@@ -159,9 +159,7 @@ describe.each(DOORS)('at the door %s', door => {
     stranger.raw.say(stranger.message(one, 5000))
     stranger.raw.say(stranger.message(to({ seq: 2, payload: Buffer.from([2]) })))
     expect(
-      (await seen(id, record => (record?.data.length ?? 0) >= 4)).data.filter(
-        data => typeof data === 'number',
-      ),
+      (await seen(id, record => record.data.length >= 4)).data.filter(data => typeof data === 'number'),
     ).toEqual([1, 2])
   })
 

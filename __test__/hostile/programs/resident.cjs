@@ -1,4 +1,5 @@
 // One process of those that live beside the attacker: the broker, the neighbour, or the victim.
+const { EventEmitter, once } = require('node:events')
 const { connect, init } = require('selvedge')
 
 const [role, address] = process.argv.slice(2)
@@ -86,12 +87,12 @@ const roles = {
   async victim() {
     const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
     const server = host.socket.listen('victim')
-    const seen = {}
     const sockets = {}
+    const arrivals = new EventEmitter()
     server.on('connection', socket => {
       const record = { data: [], requests: 0, closed: null }
-      seen[socket.id] = record
-      sockets[socket.id] = socket
+      sockets[socket.id] = { socket, record }
+      arrivals.emit(socket.id)
       socket.on('data', (data, headers) => record.data.push(describe(data), headers))
       socket.on('request', message => {
         record.requests += 1
@@ -153,7 +154,12 @@ const roles = {
       await narrow.waitUntilReady()
       return narrow.id
     }
-    commands.seen = ({ id }) => seen[id] && { ...seen[id], foreign: sockets[id].stats.foreign }
+    // Whoever was answered is attached, perhaps before JavaScript knows.
+    commands.seen = async ({ id }) => {
+      if (!(id in sockets)) await once(arrivals, id)
+      const { socket, record } = sockets[id]
+      return { ...record, foreign: socket.stats.foreign }
+    }
     commands.plain = () => plain.splice(0)
     commands.open = async ({ stream = true } = {}) => {
       const socket = guest.socket.connect('victim', { stream })
