@@ -14,6 +14,8 @@ interface Membership {
   readonly key: string
   readonly data: unknown
   readonly since: number
+  /** Whether it has had another key. */
+  readonly isRekeyed: boolean
 }
 
 /** What was written to rooms: from where, to whom, and where it has been. */
@@ -115,6 +117,8 @@ export class Party implements Watcher {
     readonly id: string,
     readonly options: Options,
     all: Broadcasted[],
+    /** All members that ever were, by id. */
+    readonly everybody: Map<string, Member> = new Map(),
   ) {
     this.#all = all
     this.process = new Process(world, id)
@@ -154,7 +158,14 @@ export class Party implements Watcher {
       const ids = sockets.map(({ id }) => id)
       if (new Set(ids).size !== ids.length) throw new Error(`a socket of ${key} is in ${name} twice`)
     })
-    room.on('leave', ({ key }) => {
+    room.on('leave', ({ key, sockets }, reason) => {
+      // Who has never left, and is not closed, has gone with its server, or with the way to it.
+      const [last] = sockets
+      const member = last && this.everybody.get(last.id)
+      const is = member?.party.process.tellsInstance ? member.rooms.get(name) : undefined
+      const hasStayed = is !== undefined && is.since === last?.since && is.key === key && !is.isRekeyed
+      if (hasStayed && reason !== 'server-lost')
+        throw new Error(`${last?.id} of ${last?.server} leaves ${name} at ${this.id} as if ${reason}`)
       if (!present.delete(key)) throw new Error(`${key} is not in ${name}, and leaves`)
       if (room.members.has(key)) throw new Error(`${key} has left ${name}, and is in`)
     })
@@ -162,8 +173,10 @@ export class Party implements Watcher {
   }
 
   join(member: Member, room: string, key: string | undefined, data: unknown): void {
-    const since = member.rooms.get(room)?.since ?? this.world.now
-    member.rooms.set(room, { key: key ?? member.id, data, since })
+    const before = member.rooms.get(room)
+    const [since, name] = [before?.since ?? this.world.now, key ?? member.id]
+    const isRekeyed = before !== undefined && (before.isRekeyed || before.key !== name)
+    member.rooms.set(room, { key: name, data, since, isRekeyed })
     this.rooms.join(member, room, { ...(key === undefined ? {} : { key }), data })
   }
 

@@ -21,6 +21,7 @@ class Story {
   readonly world: World
   readonly parties = new Map<string, Party>()
   readonly broadcasts: Broadcasted[] = []
+  readonly everybody = new Map<string, Member>()
   readonly #failures: unknown[] = []
   readonly #options: Party['options']
   /** When a server has begun last. */
@@ -60,7 +61,7 @@ class Story {
 
   #start(id: string): void {
     this.#started.set(id, this.world.now)
-    const party = new Party(this.world, id, this.#options, this.broadcasts)
+    const party = new Party(this.world, id, this.#options, this.broadcasts, this.everybody)
     this.parties.set(id, party)
     for (const room of ROOMS) if (this.world.chance.below(3) > 0) party.look(room)
   }
@@ -82,6 +83,7 @@ class Story {
     const { chance } = this.world
     const member = new Member(party)
     party.members.add(member)
+    this.everybody.set(member.id, member)
     party.join(member, chance.pick(ROOMS), chance.pick(KEYS), this.#data())
   }
 
@@ -141,7 +143,9 @@ class Story {
     party.process.kill()
     this.#noteEnd()
     if (world.chance.below(2) === 0)
-      world.after(world.chance.below(3000), undefined, () => this.#startAgain(party.id))
+      world.after(world.chance.below(world.chance.pick([3, 100, 3000])), undefined, () =>
+        this.#startAgain(party.id),
+      )
     for (const [after, isGone] of [
       [STALE, false],
       [GONE, true],

@@ -36,6 +36,8 @@ export class World {
   readonly maxWaiting: number
   /** Rows in one message of a table: mostly so few that a table is in several. */
   readonly rowsAtOnce: number
+  /** Whether there are servers that do not tell one process from the next of the same id, as older ones. */
+  readonly hasOlder: boolean
   readonly hearers: { readonly where: Process; readonly hear: (data: unknown) => void }[] = []
   /** Links that are not closed. */
   readonly links = new Set<SimulatedLink>()
@@ -47,6 +49,7 @@ export class World {
     this.window = this.chance.below(2) === 0 ? 5 + this.chance.below(20) : 1000
     this.maxWaiting = this.chance.below(4) === 0 ? 100 + this.chance.below(100) : 100_000
     this.rowsAtOnce = this.chance.pick([1, 2, 3, 1000])
+    this.hasOlder = this.chance.below(5) === 0
   }
 
   /** Runs something at a process: not while it is frozen, and not once it is dead. */
@@ -129,6 +132,7 @@ export class Process {
   isDead = false
   frozenUntil = 0
   watcher: Watcher | undefined
+  readonly tellsInstance: boolean
   readonly server = new Map<string, (link: Link) => void>()
   readonly fabric: RoomClient
   readonly #inbox = new Set<() => void>()
@@ -138,6 +142,7 @@ export class Process {
     readonly id: string,
   ) {
     world.processes.add(this)
+    this.tellsInstance = !world.hasOlder || world.chance.below(2) === 0
     this.fabric = {
       subscribe: async () => this.#subscribe(),
       publish: async (_subject, data) => this.#publish(data),
@@ -182,8 +187,10 @@ export class Process {
     }
   }
 
-  #publish(data: unknown): void {
+  #publish(given: unknown): void {
     const { world } = this
+    const { instance, ...older } = given as Record<string, unknown>
+    const data = this.tellsInstance ? { ...older, instance } : older
     for (const hearer of world.hearers) {
       const isLost = world.isStormy && world.chance.below(10) === 0
       if (!isLost && world.reaches(this, hearer.where))
@@ -279,7 +286,9 @@ export class SimulatedLink implements Link {
     if (this.state === 'closed') throw Object.assign(new Error('closed'), { code: 'EPIPE' })
     if (this.#unacked.length >= this.#world.window)
       throw Object.assign(new Error('full'), { code: 'ENOBUFS' })
-    const data = given instanceof MessageData ? given.data : given
+    let data = given instanceof MessageData ? given.data : given
+    if (!this.where.tellsInstance && (data as unknown[])[0] === 'hello')
+      data = (data as unknown[]).slice(0, 2)
     this.#unacked.push({ number: ++this.#written, data })
     this.where.watcher?.handleWritten(this, data)
     this.#send()

@@ -52,7 +52,7 @@ export interface LinkServer {
   on(name: 'connection', listener: (link: Link) => void): unknown
 }
 
-interface Hellos {
+interface Subscribed {
   readonly emitter: EventEmitter<{ message: [message: Message] }>
   unref(): unknown
   close(): void
@@ -60,7 +60,7 @@ interface Hellos {
 
 /** The client of the listener. */
 export interface RoomClient {
-  subscribe(subject: string): Promise<Hellos>
+  subscribe(subject: string): Promise<Subscribed>
   publish(subject: string, data: unknown): Promise<unknown>
   on(name: 'inbox', listener: () => void): unknown
   off(name: 'inbox', listener: () => void): unknown

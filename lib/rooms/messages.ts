@@ -1,6 +1,7 @@
 // What the servers of a listener say to each other. It comes over the fabric, so every shape is checked.
 import type { Headers } from '../../index'
 import { readCode } from '../messaging/error-headers'
+import { type Hello, readInstance } from './hellos'
 import { MAX_NAME } from './options'
 import type { Entry } from './table'
 
@@ -45,7 +46,7 @@ export interface ForwardedAsk {
 export type MemberAnswer = [from: string, raw: Uint8Array, encoding: number, headers: Headers | null]
 
 export type PeerMessage =
-  | { kind: 'hello'; id: string }
+  | ({ kind: 'hello' } & Hello)
   | { kind: 'table'; rows: Row[]; isLast: boolean }
   | { kind: 'changes'; changes: Change[] }
   | { kind: 'write'; broadcast: Forwarded }
@@ -110,7 +111,7 @@ export function isRow(change: Change): change is Row {
 export function encodePeer(message: PeerMessage): unknown[] {
   switch (message.kind) {
     case 'hello':
-      return ['hello', message.id]
+      return ['hello', message.id, message.instance]
     case 'table':
       return ['table', message.rows, message.isLast]
     case 'changes':
@@ -142,7 +143,8 @@ export function encodePeer(message: PeerMessage): unknown[] {
 export function decodePeer(data: unknown): PeerMessage | undefined {
   if (!Array.isArray(data)) return undefined
   const [kind, first, second, isVolatile, number, encoding, raw, headers, ttl] = data as unknown[]
-  if (kind === 'hello' && typeof first === 'string') return { kind, id: first }
+  if (kind === 'hello' && typeof first === 'string')
+    return { kind, id: first, instance: readInstance(second) }
   if (kind === 'table' && areRows(first)) return { kind, rows: first, isLast: second === true }
   if (kind === 'changes' && areChanges(first)) return { kind, changes: first }
   if (kind === 'close' && areTexts(first) && areTexts(second)) {

@@ -1,17 +1,11 @@
 // The other servers of a listener: how they are found, and the socket to each.
+import { type Hello, Hellos } from './hellos'
 import type { Link, LinkServer, RoomHost } from './host'
 import { LinkQueue, Said } from './link-queue'
 import { type Change, decodePeer, entryOf, type PeerMessage, type Row, rowOf } from './messages'
 import { MAX_ENTRIES, MAX_TABLE_BYTES } from './options'
 import { type Entry, Table } from './table'
 
-/**
- * Between two hellos, in ms; half of it more by chance. The shorter one for a while after a start, a reconnect and a loss:
- * where servers do not reach each other for a time, nothing tells of the end of it.
- */
-const HELLO_EVERY = 10_000
-const SEEK_EVERY = 2000
-const SEEK_FOR = 5 * 60_000
 /** How long the first answer of a server that has said hello is waited for, in ms. */
 const REACH_WITHIN = 10_000
 /** About the bytes of one piece of a table, or of changes. */
@@ -27,9 +21,11 @@ const LINK_OPTIONS = { resumeTimeout: 4000, keepAlive: 2000, keepAliveTimeout: 2
 
 type Timer = ReturnType<RoomHost['after']>
 
-/** Another server. */
+/** Another server: one process of it, as far as it says which. */
 export interface Peer {
   readonly id: string
+  /** Which process it is; nothing of a server that does not tell. */
+  readonly instance: number | undefined
   readonly link: Link
   readonly queue: LinkQueue
   table: Table
@@ -40,14 +36,16 @@ export interface Peer {
   isAway: boolean
   /** When its link, or the one before, has ended in silence; in ms since 1970. */
   awaySince: number
+  /** Whether another process has its id now. */
+  isReplaced: boolean
 }
 
 /** Whoever keeps the rooms. */
 export interface PeersOwner {
   /** All that is here, for a new peer. */
   entries(): Iterable<[room: string, entry: Entry]>
-  /** A peer's whole table has come, in the place of what was known of it. */
-  handleTable(peer: Peer, before: Table): void
+  /** A peer's whole table has come, in the place of what was known of it; or was lost with the link before. */
+  handleTable(peer: Peer, before: Table, isLost: boolean): void
   handleChanges(peer: Peer, changes: readonly Change[]): void
   handlePresence(peer: Peer): void
   /** It has gone: in order, or not. */
@@ -71,10 +69,10 @@ export class Peers {
   readonly #unnamed = new Set<Link>()
   /** Links that were closed here while this server goes on. */
   readonly #givenUp = new WeakSet<Link>()
+  readonly #hellos: Hellos
+  /** What tells this process from another one with the same id; greater than that of one that began before. */
+  readonly #instance: number
   #server: LinkServer | undefined
-  #stopHearing: (() => void) | undefined
-  #timer: Timer | undefined
-  #seeksUntil = 0
   #changes: Change[] = []
   #changeBytes = 0
   #changeTimer: Timer | undefined
@@ -87,7 +85,9 @@ export class Peers {
     // A pattern has no subject of its own to be published to.
     const tokens = host.subject.split('.').map(token => (token === '*' ? '-' : token))
     this.#subject = `${tokens.join('.')}.server.rooms`
-    host.soon(() => void this.#open())
+    this.#instance = instanceAt(host.now(), host.random())
+    this.#hellos = new Hellos(host, this.#subject, this.#instance, hello => this.#hear(hello))
+    host.soon(() => this.#open())
   }
 
   [Symbol.iterator](): Iterator<Peer> {
@@ -135,15 +135,14 @@ export class Peers {
     if (this.#isClosed) return
     this.#flushChanges()
     this.#isClosed = true
-    this.#timer?.stop()
-    this.#stopHearing?.()
+    this.#hellos.close()
     this.#server?.close()
     for (const link of [...this.#reaching.values(), ...this.#unnamed]) link.close()
     for (const { link } of this.#all.values()) link.close()
     this.#all.clear()
   }
 
-  async #open(): Promise<void> {
+  #open(): void {
     if (this.#isClosed) return
     const { fabric, id } = this.#host
     const host = this.#host
@@ -160,51 +159,20 @@ export class Peers {
       link.unref()
       this.#attend(link, undefined)
     })
-    try {
-      const hellos = await fabric.subscribe(this.#subject)
-      hellos.unref()
-      if (this.#isClosed) {
-        hellos.close()
-        return
-      }
-      hellos.emitter.on('message', ({ data }) => this.#hear(data))
-      const hello = (): void => this.#seek()
-      fabric.on('inbox', hello)
-      this.#stopHearing = () => {
-        fabric.off('inbox', hello)
-        hellos.close()
-      }
-      this.#seek()
-    } catch {
-      // Not permitted, or closed meanwhile: rooms of this server alone.
-    }
+    void this.#hellos.open()
   }
 
-  #tick(): void {
-    const every = this.#host.now() < this.#seeksUntil ? SEEK_EVERY : HELLO_EVERY
-    const pause = every * (1 + this.#host.random() / 2)
-    this.#timer?.stop()
-    this.#timer = this.#host.after(pause, () => {
-      this.#hello()
-      this.#tick()
-    })
-  }
-
-  #hello(): void {
-    if (this.#isClosed) return
-    const { fabric, id, subject } = this.#host
-    fabric.publish(this.#subject, { id, pattern: subject, version: 1 }).catch(() => {})
-  }
-
-  #hear(data: unknown): void {
-    const { id, pattern } = (data ?? {}) as { id?: unknown; pattern?: unknown }
+  #hear({ id, instance }: Hello): void {
     const own = this.#host.id
-    if (typeof id !== 'string' || id === own || pattern !== this.#host.subject || this.#isClosed) return
+    if (id === own || this.#isClosed) return
+    const known = this.#all.get(id)
+    if (known !== undefined && isNewer(instance, known.instance)) this.#replace(known)
     // One that is away and says hello has begun anew, or does not know that it was away.
-    if (this.#all.get(id)?.isAway === false || this.#reaching.has(id)) return
+    else if (known?.isAway === false) return
+    if (this.#reaching.has(id)) return
     if (own > id) {
       // It connects to us, once it has heard of us.
-      this.#hello()
+      this.#hellos.say()
       return
     }
     if (this.#all.size + this.#reaching.size < this.#max) this.#reach(id)
@@ -235,26 +203,28 @@ export class Peers {
       const message = decodePeer(data)
       if (message === undefined || this.#isClosed) return
       if (peer !== undefined) this.#handle(peer, message)
-      else if (message.kind === 'hello') peer = this.#name(queue, message.id, id)
+      else if (message.kind === 'hello') peer = this.#name(queue, message, id)
     })
     link.on('closed', (reason: { code: unknown } | undefined) => {
       queue.end()
       this.#unnamed.delete(link)
       if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
       if (peer === undefined) return
-      const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER'
+      // One that was away, or that connects anew, has closed an older link and not left.
+      const isBack = peer.isAway || this.#reaching.has(peer.id) || this.#unnamed.size > 0
+      const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER' && !isBack
       const isGone = this.#all.get(peer.id) === peer
       // This client ends, or its broker: that tells nothing of the other server.
       const isOwnEnd = isGone && this.#isEndOfOwn(link, reason?.code)
       this.#owner.handleLinkClosed(peer)
       const { undelivered } = queue
-      if (undelivered > 0 || (isGone && !isOrderly && !isOwnEnd))
+      if (undelivered > 0 || peer.isReplaced || (isGone && !isOrderly && !isOwnEnd))
         this.#owner.handleUndelivered(peer.id, undelivered)
       if (!isGone) return
       this.#all.delete(peer.id)
       if (isOwnEnd) return
       this.#owner.handlePeerGone(peer, isOrderly)
-      if (!isOrderly) this.#seek()
+      if (!isOrderly) this.#hellos.seek()
     })
     const note = (isAway: boolean) => (): void => {
       if (peer === undefined || peer.isAway === isAway) return
@@ -267,34 +237,39 @@ export class Peers {
     }
     link.on('disconnected', note(true))
     link.on('ready', note(false))
-    queue.say(new Said({ kind: 'hello', id: this.#host.id }))
+    queue.say(new Said({ kind: 'hello', id: this.#host.id, instance: this.#instance }))
   }
 
   #isEndOfOwn(link: Link, code: unknown): boolean {
     return code === 'ERR_BROKER_CLOSED' || (code === undefined && !this.#givenUp.has(link))
   }
 
-  /** Says hello, and says it often for a while: another server may be there, and look for this one. */
-  #seek(): void {
-    if (this.#isClosed) return
-    this.#seeksUntil = this.#host.now() + SEEK_FOR
-    this.#hello()
-    this.#tick()
+  /** Another process has the id of this one, which is dead: its members have gone with it. */
+  #replace(peer: Peer): void {
+    peer.isReplaced = true
+    this.#all.delete(peer.id)
+    this.#owner.handlePeerGone(peer, false)
+    peer.link.close()
   }
 
   /** The other side has said who it is. A newer link takes the place of one that is dead and not known to be. */
-  #name(queue: LinkQueue, id: string, expected: string | undefined): Peer | undefined {
+  #name(queue: LinkQueue, { id, instance }: Hello, expected: string | undefined): Peer | undefined {
     const { link } = queue
     this.#unnamed.delete(link)
     this.#reaching.delete(id)
-    const old = this.#all.get(id)
+    const known = this.#all.get(id)
     const isWrong = id === this.#host.id || (expected !== undefined && expected !== id)
-    if (isWrong || (old === undefined && this.#all.size >= this.#max)) {
+    // What a process that is dead by now had said comes late.
+    const isLate = known?.isAway === false && isNewer(known.instance, instance)
+    if (isWrong || isLate || (known === undefined && this.#all.size >= this.#max)) {
       link.close()
       return undefined
     }
+    if (known !== undefined && known.instance !== instance) this.#replace(known)
+    const old = this.#all.get(id)
     const peer: Peer = {
       id,
+      instance,
       link,
       queue,
       table: old?.table ?? new Table(),
@@ -302,6 +277,7 @@ export class Peers {
       isKnown: false,
       isAway: link.state !== 'ready',
       awaySince: this.#host.now(),
+      isReplaced: false,
     }
     if (old?.isAway) {
       // Who was with it before is not waited for longer than without a newer link.
@@ -326,7 +302,7 @@ export class Peers {
       const { coming } = peer
       peer.coming = new Table()
       peer.isKnown = true
-      this.#replaceTable(peer, coming)
+      this.#replaceTable(peer, coming, false)
     } else if (message.kind === 'changes') {
       this.#owner.handleChanges(peer, message.changes)
       if (isTooLarge(peer.table)) this.#giveUp(peer)
@@ -335,13 +311,13 @@ export class Peers {
 
   /** Forgets what the link before has left, if nothing newer is known. */
   #forgetBefore(peer: Peer): void {
-    if (!peer.isKnown && this.#all.get(peer.id) === peer) this.#replaceTable(peer, new Table())
+    if (!peer.isKnown && this.#all.get(peer.id) === peer) this.#replaceTable(peer, new Table(), true)
   }
 
-  #replaceTable(peer: Peer, table: Table): void {
+  #replaceTable(peer: Peer, table: Table, isLost: boolean): void {
     const before = peer.table
     peer.table = table
-    this.#owner.handleTable(peer, before)
+    this.#owner.handleTable(peer, before, isLost)
   }
 
   /** Sends all that is here. What is to be told of changes is in it. */
@@ -391,4 +367,14 @@ export class Peers {
 /** Whether a table has more than any server may have. */
 function isTooLarge({ size, bytes }: Table): boolean {
   return size > MAX_ENTRIES || bytes > MAX_TABLE_BYTES
+}
+
+/** The number of a process that begins at this time, in µs since 1970: chance tells those of one ms from each other. */
+function instanceAt(now: number, chance: number): number {
+  return Math.floor((now + chance) * 1000)
+}
+
+/** Whether a process has begun behind another one of the same id; one that tells its number, behind one that does not. */
+function isNewer(one: number | undefined, other: number | undefined): boolean {
+  return one !== undefined && (other === undefined || one > other)
 }

@@ -271,13 +271,15 @@ export class Rooms implements PeersOwner {
     return this.#hasPresence ? this.#own : []
   }
 
-  handleTable(peer: Peer, before: Table): void {
+  handleTable(peer: Peer, before: Table, isLost: boolean): void {
     const touched = new Set<Room>()
     for (const [name, entry] of before) {
       const room = this.#watched.get(name)
       const now = peer.table.of(name).get(entry.id)
       if (room !== undefined && now?.key !== entry.key) {
-        room.handleGone(peer.id, entry, 'closed')
+        // A socket that is in another room, or in this one by another key, is not closed.
+        const isOpen = peer.table.roomsOf(entry.id).size > 0
+        room.handleGone(peer.id, entry, isLost ? 'server-lost' : isOpen ? 'left' : 'closed')
         touched.add(room)
       }
     }

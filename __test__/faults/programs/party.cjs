@@ -81,9 +81,11 @@ const commands = {
     })
     await client.waitUntilReady()
   },
-  async listen({ subject, options, echo }) {
+  /** `room`: which its sockets join, by the key of the process. */
+  async listen({ subject, options, echo, room }) {
     server = client.socket.listen(subject, options)
     server.on('connection', socket => {
+      if (room !== undefined) socket.join(room, { key: `of ${process.pid}` })
       const end = new End(socket)
       end.echo = echo
       ends.push(end)
