@@ -77,6 +77,11 @@ test.each<[string, object, RegExp]>([
   ['an address', { upstream: ['nats://a', 'nats://b:99999'] }, /^4:3: address with a malformed port/],
   ['no address', { upstream: { user: 'ann' } }, /^2:14: upstream needs an address/],
   ['a seed', { upstream: { address: 'nats://a', nkey: 'x' } }, /^4:11: nkey is not the seed/],
+  ['no host', { host: '' }, /^2:10: host must be an IP address or a name/],
+  ['an address that is none', { host: '999.1.1.1' }, /^2:10: host must be an IP address or a name/],
+  ['an address in brackets', { host: '[::1]' }, /^2:10: host must be an IP address or a name/],
+  ['a host that is an address with a port', { host: 'a:80' }, /^2:10: host must be an IP address or a name/],
+  ['the host of metrics', { metrics: { port: 0, host: '10.0.0.256' } }, /^4:11: host must be an IP address/],
   ['a limit', { maxConnections: 0 }, /^2:20: maxConnections must be positive/],
   ['a mode', { socketPath: 'x.sock', socketMode: '0600' }, /^3:16: socketMode must be a number/],
   [
@@ -98,6 +103,16 @@ test.each<[string, object, RegExp]>([
   const [, told] = /^selvedge: broker\.jsonc:(.*) \(ERR_INVALID_ARG_VALUE\)\n$/.exec(checked.stderr) ?? []
   expect(told ?? checked.stderr).toMatch(complaint)
 })
+
+test.each(['none/x.sock', 'key.pem/x.sock', './none/other/x.sock'])(
+  'the folder of a Unix socket: %s',
+  async path => {
+    const [checked, started] = await Promise.all([broker('--check', '--unix', path), broker('--unix', path)])
+    expect(checked).toEqual(started)
+    expect({ exit: checked.exit, stdout: checked.stdout }).toEqual({ exit: 1, stdout: '' })
+    expect(checked.stderr).toMatch(/cannot listen on .*(No such file|Not a directory)/)
+  },
+)
 
 test.each<[string[], string]>([
   [['--tls-cert', 'cert.pem', '--tls-key', 'junk'], '--tls-key: ssl: key is not a private key'],

@@ -202,8 +202,12 @@ describe('a broker that is full', () => {
     const patient = start('pub', 'a', '1', '--server', url!, '--retry')
     const { stdout } = await run(['doctor', '--server', url!])
     expect(stdout).toMatch(/FAIL +signin .*at most 1 connections \(429\) +→ raise maxConnections/)
+    expect(patient.child.exitCode).toBe(null)
     await first.stop()
-    expect((await patient.ended).exit).toBe(0)
+    expect(await patient.ended).toMatchObject({
+      exit: 0,
+      stderr: expect.stringMatching(/^published 1 bytes/m),
+    })
   })
 })
 

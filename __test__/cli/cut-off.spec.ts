@@ -1,8 +1,12 @@
 // What a signal cuts off, and what a program of `listen --exec` fails to do, is no end in order at the other side;
 // what is complete is.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { connect } from 'selvedge'
+import { endOf, Input, join as joinTo } from '../../lib/cli/joining'
 import { Command, ENTRY, type Ended } from '../support/command'
 import { commandSuite } from '../support/command-suite'
 
@@ -14,6 +18,8 @@ const SELVEDGE = `'${process.execPath}' '${ENTRY}'`
 const onLinux = process.platform === 'linux' ? test : test.skip
 const WIRES = ['selvedge', 'conat']
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const STOPPED_READING =
+  /gave up what it had begun to write: stopped by a signal before the other side had ended/
 const STOPPED = /gave up what it had begun to write: stopped by a signal before the end of stdin/
 
 let folder: string
@@ -79,6 +85,78 @@ describe.each(WIRES)('over %s', wire => {
     })
   })
 
+  describe.each(SIGNALS)('%s before the other side has ended', signal => {
+    test('an upload', async () => {
+      const server = await listening(`selvedge listen half --wire ${wire} < /dev/null`)
+      const client = start('socket', 'half', '--wire', wire)
+      client.child.stdin.write('half of it')
+      await server.until(/half of it/)
+      const [told, said] = await Promise.all([server.stop(signal), client.ended])
+      expect([told.exit, said.exit]).toEqual([7, 7])
+      expect(told.stderr).toMatch(/selvedge: stopped by a signal before the other side had ended/)
+      expect(said.stderr).toMatch(STOPPED_READING)
+    })
+
+    test('a download', async () => {
+      const server = start('listen', 'half', '--wire', wire)
+      await server.until(/listening on/)
+      const client = shell(`selvedge socket half --wire ${wire} < /dev/null`)
+      server.child.stdin.write('half of it')
+      await client.until(/half of it/)
+      const [told, said] = await Promise.all([client.stop(signal), server.ended])
+      expect([told.exit, said.exit]).toEqual([7, 7])
+      expect(told.stderr).toMatch(/^selvedge: stopped by a signal before the other side had ended/)
+      expect(said.stderr).toMatch(STOPPED_READING)
+    })
+
+    test('what an echo has not sent back', async () => {
+      const server = await listening(`selvedge listen half --wire ${wire} --echo`)
+      const client = start('socket', 'half', '--wire', wire)
+      client.child.stdin.write('half of it')
+      await client.until(/half of it/)
+      const [told, said] = await Promise.all([server.stop(signal), client.ended])
+      expect([told.exit, said.exit]).toEqual([0, 7])
+      expect(said.stderr).toMatch(/the server was stopped/)
+    })
+
+    test('a program that has not ended', async () => {
+      const server = await listening(`selvedge listen half --wire ${wire} --exec 'cat; echo all; sleep 1000'`)
+      const client = shell(`selvedge socket half --wire ${wire} < small`)
+      // It has read to its end.
+      await client.until(/all/)
+      expect((await client.stop(signal)).exit).toBe(7)
+      await server.until(/socket \w+: the program was killed: .*stopped by a signal before the other side/)
+      expect((await server.stop()).exit).toBe(0)
+    })
+  })
+
+  test.each([[''], ['--idle 0']])('a program that fails late is heard of: %s', async idle => {
+    await listening(`selvedge listen late --wire ${wire} --exec 'cat; sleep 0.5; exit 3'`)
+    const { exit, stdout, stderr } = await shell(`selvedge socket late --wire ${wire} ${idle} < small`).ended
+    expect({ exit, stdout }).toEqual({ exit: 7, stdout: 'hello world\n' })
+    expect(stderr).toMatch(/the program ended with exit code 3/)
+  })
+
+  test('a socket that is lost before it is joined to stdin is lost', async () => {
+    const client = connect({ address: env.SELVEDGE_SERVER!, noCache: true, wire: wire as 'selvedge' })
+    const server = client.socket.listen('early')
+    server.on('connection', socket => void socket.destroy(Error('gone')))
+    await server.waitUntilReady()
+    const socket = client.socket.connect('early')
+    const ended = endOf(socket as never)
+    await once(socket, 'closed')
+    const joined = joinTo(socket as never, {
+      input: new Input(Readable.from([]), false, false),
+      output: new PassThrough(),
+      person: false,
+      idle: 0,
+      say: () => {},
+      ended,
+    })
+    await expect(joined).rejects.toMatchObject({ exit: 7, message: expect.stringMatching(/gone/) })
+    await client.close()
+  })
+
   test.each<[string, RegExp]>([
     ['cat > /no/such/folder/file', /ended with exit code [12]/],
     ['cat > /dev/null; exit 3', /ended with exit code 3/],
@@ -115,13 +193,22 @@ test('a program of a server that is stopped has not ended in order', async () =>
   })
 })
 
-test('after the end of stdin a signal cuts nothing off', async () => {
-  const server = await listening(`selvedge listen whole --exec 'cat; echo all; sleep 1000'`)
+test('after the end of stdin a signal cuts nothing off, if nothing has come', async () => {
+  const server = await listening(`selvedge listen whole --exec 'cat > /dev/null; touch read; sleep 1000'`)
   const client = shell('selvedge socket whole < small')
-  // The program has read to its end.
-  await client.until(/all/)
+  while (!existsSync(join(folder, 'read'))) await new Promise(resolve => setTimeout(resolve, 10))
   expect((await client.stop('SIGINT')).exit).toBe(0)
   await server.stop()
+})
+
+test('a reader that goes away ends who prints in silence, and is told to who writes', async () => {
+  const server = await listening('selvedge listen page < /dev/null | head -c 4')
+  const client = start('socket', 'page')
+  client.child.stdin.on('error', () => {})
+  client.child.stdin.write('a'.repeat(10_000_000))
+  const [told, said] = await Promise.all([server.ended, client.ended])
+  expect(told).toMatchObject({ exit: 0, stdout: 'aaaa', stderr: 'listening on page\n' })
+  expect(said).toMatchObject({ exit: 7, stderr: expect.stringMatching(/nobody reads its stdout any more/) })
 })
 
 test('who is served with --keep gives way to the next one when it is cut off', async () => {

@@ -57,15 +57,25 @@ describe('the end of stdin ends what is written, not what is read', () => {
 
   test('a program that is no end of this command is read until it is silent, or ends', async () => {
     const client = connect({ address: env.SELVEDGE_SERVER!, noCache: true })
-    const [slow, ending] = [client.socket.listen('slow'), client.socket.listen('ending')]
-    slow.on('connection', socket => {
-      let bytes = 0
-      socket.on('data', (data: unknown) => {
-        bytes += (data as Buffer).length
-        if (bytes === text.length) setTimeout(answer, 300)
+    const answers = [
+      ['slow', 300],
+      ['late', 20_000],
+    ] as const
+    const slow = answers.map(([subject, after]) => {
+      const server = client.socket.listen(subject)
+      server.on('connection', socket => {
+        let bytes = 0
+        let timer: NodeJS.Timeout | undefined
+        socket.on('data', (data: unknown) => {
+          bytes += (data as Buffer).length
+          if (bytes === text.length) timer = setTimeout(answer, after)
+        })
+        socket.on('closed', () => clearTimeout(timer))
+        const answer = (): boolean => socket.write(Buffer.from('all of it'))
       })
-      const answer = (): void => void (socket.state === 'closed' || socket.write(Buffer.from('all of it')))
+      return server
     })
+    const ending = client.socket.listen('ending')
     ending.on('connection', socket => {
       // What answers all requests does not say that it knows what the end of an input is.
       socket.handle(question => question)
@@ -74,13 +84,13 @@ describe('the end of stdin ends what is written, not what is read', () => {
         setTimeout(() => void socket.end(), 300)
       })
     })
-    await Promise.all([slow.waitUntilReady(), ending.waitUntilReady()])
+    await Promise.all([...slow, ending].map(server => server.waitUntilReady()))
     const ask = async (subject: string, idle: string, input: string): Promise<unknown[]> => {
       const { exit, stdout, stderr } = await run(['socket', subject, '--idle', idle], input)
       return [exit, stdout, stderr]
     }
     expect(await ask('slow', '900', text)).toEqual([0, 'all of it', ''])
-    expect(await ask('slow', '0', text)).toEqual([0, '', ''])
+    expect(await ask('late', '0', text)).toEqual([0, '', ''])
     expect(await ask('ending', '1h', 'x')).toEqual([0, 'bye', ''])
     await client.close()
   })

@@ -74,6 +74,15 @@ const isHosts: Check = (name, value) => {
   }
 }
 
+/** An address or a name; what looks like an address is one. Whether a name is known, only a start shows. */
+const isHost: Check = (name, value) => {
+  isString(name, value)
+  const host = value as string
+  const isName = /^[^\s/:.[\]]+(\.[^\s/:.[\]]+)*\.?$/.test(host) && !/^(\d+\.){3,}\d+$/.test(host)
+  if (isIP(host) !== 0 || isName) return
+  throw invalidValue(name, "an IP address or a name, such as '127.0.0.1'", host)
+}
+
 /** Addresses, networks and names, as the engine reads them. */
 const isProxies: Check = (name, value) => {
   isStrings(name, value)
@@ -102,7 +111,7 @@ const isHttpServer: Check = (name, value) => {
 export const METRICS_SHAPE = {
   token: { check: isToken },
   port: { check: isPort },
-  host: { check: isString, default: '127.0.0.1' },
+  host: { check: isHost, default: '127.0.0.1' },
 } as const satisfies ShapeOf<MetricsOptions>
 
 function isToken(name: string, value: unknown): void {
@@ -199,7 +208,7 @@ const isFile: Check = (name, value) => {
 
 export const SERVER_SHAPE = {
   port: { check: isPort, default: 3000, engine: true },
-  host: { check: isString, default: '127.0.0.1', engine: true },
+  host: { check: isHost, default: '127.0.0.1', engine: true },
   id: { check: isFilled, default: '0', engine: true },
   path: { check: isString, default: '/conat', engine: true },
   maxSubscriptionsPerClient: { check: isCount, default: 500, engine: true, limit: true },

@@ -1,4 +1,6 @@
 // selvedge broker: a broker in one line.
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { ServerOptions } from '../../index'
@@ -98,6 +100,7 @@ function sayUpstream(server: ConatServer, terminal: Terminal): void {
 }
 
 async function check(settings: ServerOptions, terminal: Terminal, { json }: BrokerArguments): Promise<void> {
+  await checkFolder(settings)
   const { ssl, monitor, metrics, systemAccountPassword, upstream, ...rest } = settings
   const plan = {
     ...rest,
@@ -109,6 +112,23 @@ async function check(settings: ServerOptions, terminal: Terminal, { json }: Brok
   }
   if (json === true) await terminal.json({ event: 'checked', ...plan })
   else await terminal.line(`would listen on ${urlOf(settings)}`)
+}
+
+/** Throws what a start would say of a Unix socket whose folder is not there, or not this user's. */
+async function checkFolder(settings: ServerOptions): Promise<void> {
+  const { socketPath } = settings
+  if (socketPath === undefined) return
+  try {
+    // The dot: of a file that is no folder.
+    await access(`${dirname(socketPath)}/.`, constants.W_OK | constants.X_OK)
+  } catch (reason) {
+    const { code, errno = 0, message } = reason as NodeJS.ErrnoException
+    const [, text = message] = /^\w+: (.+?),/.exec(message) ?? []
+    const told = `${text[0]!.toUpperCase()}${text.slice(1)} (os error ${-errno})`
+    const known = code === 'ENOENT' || code === 'EACCES' ? code : 'ERR_LISTEN'
+    const error = Object.assign(Error(`cannot listen on ${socketPath}: ${told}`), { code: known })
+    throw cannotListen(error, settings)
+  }
 }
 
 /** The servers, without those who sign in. */

@@ -121,6 +121,8 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
   const { address, from } = addressOf(options)
   terminal.detail(`server ${address} (${from})`)
   const client = connect(await connectOptions(options))
+  // A client that was connected and refused keeps no process alive.
+  const waiting = setInterval(() => {}, HOLD)
   try {
     await new Promise<void>((resolve, reject) => {
       client.once('inbox', resolve)
@@ -144,10 +146,15 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
   } catch (error) {
     await client.close()
     throw error
+  } finally {
+    clearInterval(waiting)
   }
   tellLosses(client, terminal, options.json === true)
   return client
 }
+
+/** In ms; it does nothing. */
+const HOLD = 60_000
 
 /** The code of a broker that has as many connections as it may have. */
 export const OVER_LIMIT = 429

@@ -41,7 +41,7 @@ export class SocketPrograms {
     })
     // Behind all that was written: who says it has waited until that was handled.
     socket.on('request', request => {
-      if (answersEnd(request)) child.stdin.end()
+      if (answersEnd(request, true)) child.stdin.end()
     })
     socket.on('closed', reason => {
       if (codeOf(reason) !== 'ERR_SOCKET_CLOSED_BY_PEER' || reason?.missing) {
@@ -78,7 +78,7 @@ export class SocketPrograms {
   }
 }
 
-const STOPPED = 'the server was stopped'
+export const STOPPED = 'the server was stopped'
 const LATE = 'it went on for longer than --resume after its socket had ended'
 
 function end(running: Running, why: string): void {

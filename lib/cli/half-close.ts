@@ -8,14 +8,18 @@ export type AnySocket = ConatSocketClient | ServerSocket
 const END = 'selvedge-end'
 /** The answer of this command: a program that answers all requests does not answer this. */
 const NOTED = 'selvedge: noted'
+/** The header of that answer where a program reads, which may fail: its end is waited for, however short `idle` is. */
+const PROGRAM = 'selvedge-program'
+/** How long an end that waits for nothing else waits for that answer, in ms: programs do not give it. */
+const MAX_NOTE = 1000
 /** How often in `idle` it is looked whether anything has moved. */
 const LOOKS = 8
 
-/** Answers if a request says that the other end's input has ended; returns whether it does. */
-export function answersEnd(request: Message): boolean {
+/** Answers if a request says that the other end's input has ended; returns whether it does. `isProgram`: to `--exec`. */
+export function answersEnd(request: Message, isProgram = false): boolean {
   const { [END]: isEnd } = (request.headers ?? {}) as Record<string, unknown>
   if (isEnd !== true) return false
-  request.respondSync(NOTED)
+  request.respondSync(NOTED, { headers: { [PROGRAM]: isProgram } })
   return true
 }
 
@@ -31,7 +35,7 @@ export function peerInputEnd(socket: AnySocket): Promise<void> {
 export interface Waiting {
   /** Resolves when there is nothing to wait for any more. */
   readonly over: Promise<unknown>
-  /** How long the other end may send nothing and acknowledge nothing, in ms. */
+  /** How long the other end may send nothing and acknowledge nothing, in ms; 0 is not at all. */
   readonly idle: number
   /** Whether what has come cannot be passed on now. */
   readonly isStuck: () => boolean
@@ -39,32 +43,64 @@ export interface Waiting {
 
 /**
  * Says that the input has ended. Resolves when it is over, or when nothing has moved for too long: not, if the other end
- * is one of this command, which closes when it has answered.
+ * is one of this command, which closes when it has answered. Where nothing is waited for, a program still is.
  */
-export async function lastAnswers(socket: AnySocket, { over, idle, isStuck }: Waiting): Promise<void> {
-  if (idle === 0) return
+export async function lastAnswers(socket: AnySocket, waiting: Waiting): Promise<void> {
   const asking = new AbortController()
-  const quiet = new Quiet(socket, idle, isStuck)
-  const asked = say(socket, asking.signal)
-  const isNoted = asked.then(noted => noted || new Promise<boolean>(() => {}))
+  const { signal } = asking
+  const drained = socket.drain({ signal }).then(
+    () => true,
+    () => false,
+  )
+  const asked = drained.then(isThere => (isThere ? askNote(socket, signal) : 'none'))
+  const over = waiting.over.then((): Note => 'none')
+  const patience = waiting.idle > 0 ? new Quiet(socket, waiting) : new Patience(drained)
   try {
-    const noted = await Promise.race([over.then(() => false), quiet.ended.then(() => false), isNoted])
-    if (noted) await over
+    // Who does not know what the end of an input is may go on to answer.
+    const isNoted = asked.then(note =>
+      note === 'none' && waiting.idle > 0 ? new Promise<Note>(() => {}) : note,
+    )
+    const note = await Promise.race([over, patience.ended.then((): Note => 'none'), isNoted])
+    if (note === 'program' || (note === 'command' && waiting.idle > 0)) await over
   } finally {
-    quiet.stop()
+    patience.stop()
     asking.abort()
     await asked
   }
 }
 
-/** Resolves with whether the other end is one of this command. */
-async function say(socket: AnySocket, signal: AbortSignal): Promise<boolean> {
+/** Whether the other end is one of this command, and what reads there. */
+type Note = 'none' | 'command' | 'program'
+
+async function askNote(socket: AnySocket, signal: AbortSignal): Promise<Note> {
   try {
-    await socket.drain({ signal })
-    const { data } = await socket.request(null, { headers: { [END]: true }, timeout: 2 ** 31 - 1, signal })
-    return data === NOTED
+    const timeout = 2 ** 31 - 1
+    const { data, headers } = await socket.request(null, { headers: { [END]: true }, timeout, signal })
+    if (data !== NOTED) return 'none'
+    return (headers as Record<string, unknown> | null)?.[PROGRAM] === true ? 'program' : 'command'
   } catch {
-    return false
+    return 'none'
+  }
+}
+
+/** Ends some time after all has been delivered. */
+class Patience {
+  readonly ended: Promise<void>
+  #timer: NodeJS.Timeout | undefined
+  #isStopped = false
+
+  constructor(drained: Promise<unknown>) {
+    this.ended = drained.then(
+      () =>
+        new Promise(resolve => {
+          if (!this.#isStopped) this.#timer = setTimeout(resolve, MAX_NOTE)
+        }),
+    )
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    clearTimeout(this.#timer)
   }
 }
 
@@ -75,7 +111,7 @@ class Quiet {
   #moved = -1
   #looks = 0
 
-  constructor(socket: AnySocket, idle: number, isStuck: () => boolean) {
+  constructor(socket: AnySocket, { idle, isStuck }: Waiting) {
     let end!: () => void
     this.ended = new Promise(resolve => (end = resolve))
     this.#timer = setInterval(() => {

@@ -4,8 +4,8 @@ import type { Readable, Writable } from 'node:stream'
 import type { FabricError } from '../index'
 import { CommandError, codeOf, EXIT } from './failure'
 import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
-import { outputFailure } from './output'
-import { type Form, lines, parsePayload, shown } from './payload'
+import { hasLostOutput, outputFailure } from './output'
+import { type Form, lines, payloadFrom, shown } from './payload'
 import { onStop } from './stopping'
 
 export interface Joint {
@@ -17,6 +17,8 @@ export interface Joint {
   /** How long to wait for more from an end that does not close, once the input has ended, in ms. */
   idle: number
   say(text: string): void
+  /** What `endOf` has returned: a socket may have ended before it is joined. */
+  ended: Promise<CommandError | undefined>
 }
 
 /** What is written to sockets, one after the other: what one of them has not taken, the next one gets. */
@@ -26,8 +28,8 @@ export class Input {
   readonly isLines: boolean
   /** Its end is input, too, which one socket gets, even if nothing is in it: so it is of a file. */
   #isFile: boolean
-  readonly #parts: AsyncIterator<Buffer | string>
-  #next: Promise<IteratorResult<Buffer | string>> | undefined
+  readonly #parts: AsyncIterator<Buffer>
+  #next: Promise<IteratorResult<Buffer>> | undefined
 
   constructor(stream: Readable & { readonly isTTY?: boolean }, isLines: boolean, isFile: boolean) {
     this.isTerminal = stream.isTTY === true
@@ -38,7 +40,7 @@ export class Input {
   }
 
   /** Resolves with the next part, which stays the next one until it is taken. */
-  next(): Promise<IteratorResult<Buffer | string>> {
+  next(): Promise<IteratorResult<Buffer>> {
     this.#next ??= this.#parts.next()
     return this.#next
   }
@@ -65,10 +67,13 @@ export class Input {
 export async function join(socket: AnySocket, joint: Joint): Promise<void> {
   const { input, output, idle } = joint
   let failure: unknown
-  const closed = closing(socket).catch(error => {
-    failure ??= error
+  const closed = joint.ended.then(lost => {
+    failure ??= lost
   })
-  const peerEnd = peerInputEnd(socket)
+  let hasPeerEnded = false
+  const peerEnd = peerInputEnd(socket).then(() => {
+    hasPeerEnded = true
+  })
   const stream = input.isLines ? undefined : socket.toDuplex({ objectMode: false })
   stream?.on('error', error => {
     // Everything else is what the socket says, too.
@@ -86,7 +91,7 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
   const over = Promise.race([closed, peerEnd])
   const sending = send(socket, joint)
   const forget = onStop(() => {
-    const text = outputFailure() ?? cutOff(socket, input, sending)
+    const text = outputFailure() ?? cutOff(socket, joint, sending, hasPeerEnded)
     if (text === undefined) return end()
     const error = Object.assign(Error(text), { code: 'ERR_SOCKET_ABORTED' })
     failure ??= new CommandError(error, { exit: EXIT.undelivered })
@@ -125,14 +130,24 @@ interface Sending {
   ended: Promise<void>
 }
 
-/** What an end would cut off now; of what a person types, nothing. */
-function cutOff(socket: AnySocket, input: Input, { hasBegun, hasEnded }: Sending): string | undefined {
-  if (input.isTerminal) return undefined
-  if (!hasEnded && (hasBegun || input.hasFileEnd)) return 'stopped by a signal before the end of stdin'
-  return socket.stats.pending > 0 ? 'stopped by a signal before all was delivered' : undefined
+/** What an end would cut off now; of what a person types, and of what comes to their screen, nothing. */
+function cutOff(
+  { stats: { pending, received } }: AnySocket,
+  { input, person }: Joint,
+  { hasBegun, hasEnded }: Sending,
+  hasPeerEnded: boolean,
+): string | undefined {
+  if (!input.isTerminal) {
+    if (!hasEnded && (hasBegun || input.hasFileEnd)) return 'stopped by a signal before the end of stdin'
+    if (pending > 0) return 'stopped by a signal before all was delivered'
+  }
+  if (person || hasPeerEnded || received === 0) return undefined
+  return hasLostOutput()
+    ? 'nobody reads its stdout any more'
+    : 'stopped by a signal before the other side had ended'
 }
 
-function send(socket: AnySocket, { input, form = 'text' }: Joint): Sending {
+function send(socket: AnySocket, { input, form }: Joint): Sending {
   const sending = { hasBegun: false, hasEnded: false, ended: Promise.resolve() }
   const write = async (): Promise<void> => {
     for (;;) {
@@ -146,7 +161,7 @@ function send(socket: AnySocket, { input, form = 'text' }: Joint): Sending {
       }
       sending.hasBegun = true
       input.take()
-      if (socket.write(input.isLines ? parsePayload(value, form) : value)) continue
+      if (socket.write(input.isLines ? payloadFrom(value, form) : value)) continue
       await socket.waitUntilWritable()
     }
   }
@@ -174,13 +189,12 @@ async function print(socket: AnySocket, { output, form, person, say }: Joint): P
   })
 }
 
-/** Resolves when the socket has ended in order. */
-function closing(socket: AnySocket): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Resolves when the socket has ended: with how, unless in order. To be called before anything is awaited. */
+export function endOf(socket: AnySocket): Promise<CommandError | undefined> {
+  return new Promise(resolve => {
     socket.once('closed', (reason, undelivered) => {
-      if (undelivered > 0 || (reason !== undefined && !isOrderly(reason))) {
-        reject(lost(reason, undelivered))
-      } else resolve()
+      const isLost = undelivered > 0 || (reason !== undefined && !isOrderly(reason))
+      resolve(isLost ? lost(reason, undelivered) : undefined)
     })
   })
 }

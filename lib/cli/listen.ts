@@ -3,11 +3,11 @@ import type { Command } from 'commander'
 import type { ConatSocketServer, ServerSocket } from '../index'
 import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { SocketPrograms } from './exec-socket'
-import { CommandError, EXIT, report, textOf, UsageError } from './failure'
+import { SocketPrograms, STOPPED } from './exec-socket'
+import { CommandError, EXIT, report, textOf } from './failure'
 import { answersEnd } from './half-close'
-import { Input, join } from './joining'
-import { checkStdin, type Form } from './payload'
+import { endOf, Input, join } from './joining'
+import { checkForm, checkStdin, type Form } from './payload'
 import { stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { period } from './values'
@@ -48,9 +48,8 @@ export function listen(program: Command): void {
 }
 
 async function run(subject: string, options: Options): Promise<void> {
-  if (options.echo === true && options.exec !== undefined)
-    throw new UsageError('give --echo or --exec, not both')
   const everybody = options.echo === true || options.exec !== undefined
+  if (!everybody) checkForm(options.as, isLines(options))
   const isFile = !everybody && checkStdin().isFile
   await withClient(options, async (client, terminal) => {
     const server = client.socket.listen(subject, {
@@ -81,6 +80,7 @@ function closedByOthers(server: ConatSocketServer): Promise<never> {
 
 async function serveAll(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
   const programs = new SocketPrograms(terminal, options.resume)
+  const echoes = new Set<ServerSocket>()
   server.on('connection', (socket: ServerSocket) => {
     // Where nobody reads stdout any more, the command ends by itself.
     void told(terminal, options, socket).catch(() => {})
@@ -88,13 +88,18 @@ async function serveAll(server: ConatSocketServer, terminal: Terminal, options: 
       if (reason !== undefined) terminal.detail(`socket ${socket.id} closed: ${reason.message}`)
     })
     if (options.exec !== undefined) programs.run(socket, server.subject, options.exec)
-    else echo(socket)
+    else echo(socket, echoes)
   })
   await stopped()
   programs.close()
+  // What they go on to send is not sent back.
+  for (const socket of echoes) if (socket.stats.received > 0) socket.destroy(Error(STOPPED))
 }
 
-function echo(socket: ServerSocket): void {
+/** `open` has it until the other side's input has ended. */
+function echo(socket: ServerSocket, open: Set<ServerSocket>): void {
+  open.add(socket)
+  socket.on('closed', () => open.delete(socket))
   socket.on('data', (data, headers) => {
     if (socket.write(data, { headers })) return
     socket.pause()
@@ -106,8 +111,16 @@ function echo(socket: ServerSocket): void {
   socket.on('request', message => {
     if (!answersEnd(message)) message.respondSync(message.data)
     // All of it has been sent back.
-    else socket.end().catch(() => {})
+    else {
+      open.delete(socket)
+      socket.end().catch(() => {})
+    }
   })
+}
+
+interface Taken {
+  readonly socket: ServerSocket
+  readonly ended: ReturnType<typeof endOf>
 }
 
 /** Stdin and stdout can be joined to one at a time: who comes meanwhile is told, not left waiting. */
@@ -117,21 +130,22 @@ async function serveInTurn(
   options: Options,
   isFile: boolean,
 ): Promise<void> {
-  let take: ((socket: ServerSocket) => void) | undefined
+  let take: ((taken: Taken) => void) | undefined
   server.on('connection', (socket: ServerSocket) => {
     if (take === undefined) {
       socket.close()
       terminal.say(`refused ${socket.id}: another one is joined`)
       return
     }
-    take(socket)
+    take({ socket, ended: endOf(socket) })
     take = undefined
   })
   const input = new Input(process.stdin, isLines(options), isFile)
-  const next = (): Promise<ServerSocket> => new Promise(resolve => (take = resolve))
+  const next = (): Promise<Taken> => new Promise(resolve => (take = resolve))
   do {
-    const socket = await Promise.race([next(), stopped()])
-    if (socket === undefined) return
+    const taken = await Promise.race([next(), stopped()])
+    if (taken === undefined) return
+    const { socket, ended } = taken
     await told(terminal, options, socket)
     const { as: form } = options
     const joined = join(socket, {
@@ -140,6 +154,7 @@ async function serveInTurn(
       person: terminal.isPerson,
       idle: options.idle,
       say: text => terminal.say(text),
+      ended,
       ...(form === undefined ? {} : { form }),
     })
     // The next one has nothing to do with what this one has lost.

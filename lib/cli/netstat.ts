@@ -1,5 +1,5 @@
 // selvedge netstat: the connections of a broker.
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { Client } from '../index'
 import { examples, withClient } from './command'
 import { connections, type LookingOptions, looking, sockets, socketTable, table } from './looking'
@@ -15,7 +15,7 @@ export function netstat(program: Command): void {
   const command = looking(program.command('netstat'))
     .summary('show the connections of a broker')
     .description('Shows who is connected to a broker, as its system account (--system-password-file).')
-    .addOption(new Option('--connections', 'show connections (the default)').conflicts('sockets'))
+    .option('--connections', 'show connections (the default)')
     .option('--sockets', 'show sockets instead of connections, by subject')
     .option('--limit <n>', 'at most so many, 1 to 500', limited, 100)
     .action(run)

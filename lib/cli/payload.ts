@@ -1,4 +1,5 @@
 // What is sent and what was received, as text on a command line or in a pipe.
+import { isUtf8 } from 'node:buffer'
 import { fstatSync } from 'node:fs'
 import { jsonFault } from '../config/jsonc'
 import { MessageData } from '../index'
@@ -33,15 +34,28 @@ export function parsePayload(input: string | Buffer, form: Form): unknown {
   }
 }
 
+/** A payload from stdin or of a program. What is no text is bytes, unless it is to be something else. */
+export function payloadFrom(input: Buffer, form: Form | undefined, otherwise: Form = 'text'): unknown {
+  if (form === 'bytes' || form === 'msgpack' || isUtf8(input)) return parsePayload(input, form ?? otherwise)
+  if (form === undefined) return parsePayload(input, 'bytes')
+  throw new UsageError(`the payload is not UTF-8, so no ${form === 'json' ? 'JSON' : 'text'}`, '--as bytes')
+}
+
 /** The default of `maxMessageBytes` of a client. */
 const MAX_INPUT_BYTES = 256 * 1024 * 1024
 
 /** What is sent: the argument, or all of stdin where there is none or `-`; text from there is no JSON by chance. */
 export async function payloadOf(argument: string | undefined, form: Form | undefined): Promise<unknown> {
   if (argument === '-' || (argument === undefined && process.stdin.isTTY !== true)) {
-    return parsePayload(await readAll(MAX_INPUT_BYTES), form ?? 'text')
+    return payloadFrom(await readAll(MAX_INPUT_BYTES), form)
   }
   return argument === undefined ? null : parsePayload(argument, form ?? 'auto')
+}
+
+/** Refuses a form of messages where there is a stream of bytes. */
+export function checkForm(form: Form | undefined, isLines: boolean): void {
+  if (isLines || form === undefined || form === 'bytes') return
+  throw new UsageError(`--as ${form} is of messages, and this is a stream of bytes`, '--lines')
 }
 
 /** Refuses a folder, which Node.js takes for an empty file. Returns whether stdin is a file. */
@@ -87,29 +101,38 @@ export async function readAll(limit: number): Promise<Buffer> {
   return Buffer.concat(parts)
 }
 
-/** The lines of a stream; the last one need not end. */
-export async function* lines(input: AsyncIterable<Buffer | string>): AsyncIterableIterator<string> {
-  const decoder = new TextDecoder()
+/** The lines of a stream; the last one need not end. A byte order mark at its beginning is none of them. */
+export async function* lines(input: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer> {
   /** Of a line whose end has not come. */
-  let parts: string[] = []
+  let parts: Buffer[] = []
   let length = 0
+  let isFirst = true
+  const take = (end: Buffer): Buffer => {
+    let line = parts.length === 0 ? end : Buffer.concat([...parts, end])
+    parts = []
+    length = 0
+    if (isFirst && line.subarray(0, BOM.length).equals(BOM)) line = line.subarray(BOM.length)
+    isFirst = false
+    return line
+  }
   for await (const part of input) {
-    const text = typeof part === 'string' ? part : decoder.decode(part, { stream: true })
     let from = 0
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
-      yield [...parts, text.slice(from, end)].join('').replace(/\r$/, '')
-      parts = []
-      length = 0
+    for (let end = part.indexOf(LF); end >= 0; end = part.indexOf(LF, from)) {
+      const line = take(part.subarray(from, end))
+      yield line.at(-1) === CR ? line.subarray(0, -1) : line
       from = end + 1
     }
-    if (from === text.length) continue
-    parts.push(text.slice(from))
-    length += text.length - from
-    if (length > MAX_INPUT_BYTES) throw new UsageError(`a line has more than ${MAX_INPUT_BYTES} characters`)
+    if (from === part.length) continue
+    parts.push(part.subarray(from))
+    length += part.length - from
+    if (length > MAX_INPUT_BYTES) throw new UsageError(`a line has more than ${MAX_INPUT_BYTES} bytes`)
   }
-  const rest = [...parts, decoder.decode()].join('')
-  if (rest !== '') yield rest
+  const rest = take(Buffer.alloc(0))
+  if (rest.length > 0) yield rest
 }
+
+const [LF, CR] = [0x0a, 0x0d]
+const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
 /** How a payload looks: text as it is, bytes as digits, everything else as JSON. */
 export function shown(

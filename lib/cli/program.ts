@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { bench } from './bench'
 import { broker } from './broker'
 import { completion } from './completion'
+import { refuseContradictions } from './contradictions'
 import { doctor } from './doctor'
 import { EXIT, exitOf, report } from './failure'
 import { listen } from './listen'
@@ -46,7 +47,10 @@ export function createProgram(): Command {
     .showSuggestionAfterError(true)
     .exitOverride()
   for (const add of SUBCOMMANDS) add(program)
-  for (const command of program.commands) command.exitOverride()
+  for (const command of program.commands) {
+    command.exitOverride()
+    refuseContradictions(command)
+  }
   return program
 }
 

@@ -5,8 +5,8 @@ import type { Command } from 'commander'
 import type { Client } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, codeOf, EXIT, textOf } from './failure'
-import { type Form, lines, parsePayload, payloadOf, stdin } from './payload'
+import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
+import { type Form, lines, payloadFrom, payloadOf, stdin } from './payload'
 import { Stopped, stopSignal } from './stopping'
 import { count, duration } from './values'
 
@@ -22,7 +22,9 @@ interface Options extends CommonOptions {
 export function pub(program: Command): void {
   const command = connecting(program.command('pub'))
     .summary('publish a message')
-    .description('Publishes DATA, or what comes from stdin where DATA is left out or -.')
+    .description(
+      'Publishes DATA, or what comes from stdin where DATA is left out or -: text, or bytes if it is not UTF-8.',
+    )
     .argument('<subject>')
     .argument('[data]')
     .addOption(headerOption())
@@ -42,6 +44,8 @@ export function pub(program: Command): void {
 }
 
 async function run(subject: string, data: string | undefined, options: Options): Promise<void> {
+  if (options.lines === true && data !== undefined && data !== '-')
+    throw new UsageError('give DATA or --lines, not both')
   await withClient(options, async (client, terminal) => {
     if (options.wait === true) terminal.detail(`waiting until somebody is subscribed to ${subject}`)
     let messages = 0
@@ -76,7 +80,7 @@ async function run(subject: string, data: string | undefined, options: Options):
 
 async function* payloads(data: string | undefined, options: Options): AsyncIterableIterator<unknown> {
   if (options.lines === true) {
-    for await (const line of lines(stdin())) yield parsePayload(line, options.as ?? 'text')
+    for await (const line of lines(stdin())) yield payloadFrom(line, options.as)
     return
   }
   const payload = await payloadOf(data, options.as)

@@ -1,11 +1,12 @@
 // selvedge reply: answers requests, with a fixed payload, with what was asked, or with what a program prints.
+import { isUtf8 } from 'node:buffer'
 import type { Command } from 'commander'
 import type { Message } from '../index'
 import { answerOf } from './child'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import { type CommonOptions, tellRevocations } from './connection'
 import { textOf, UsageError } from './failure'
-import { type Form, parsePayload } from './payload'
+import { type Form, parsePayload, payloadFrom } from './payload'
 import { onStop, stopSignal } from './stopping'
 import { count } from './values'
 
@@ -96,14 +97,21 @@ function answering(data: string | undefined, options: Options): (request: Messag
         limit: MAX_ANSWER_BYTES,
         signal: stopSignal(),
       })
-      const text = output.toString().replace(/\n$/, '')
-      await request.respond(options.as === 'bytes' ? output : parsePayload(text, options.as ?? 'auto'), extra)
+      await request.respond(answered(output, options.as), extra)
     } catch (error) {
       const { code } = error as { code?: unknown }
       await request.respond(null, { headers: { error: textOf(error), code } })
     }
   }
 }
+
+/** What a program has printed, without the end of its last line, which bytes do not have. */
+function answered(output: Buffer, form: Form | undefined): unknown {
+  if (form === 'bytes' || (form === undefined && !isUtf8(output))) return output
+  return payloadFrom(output.at(-1) === LF ? output.subarray(0, -1) : output, form, 'auto')
+}
+
+const LF = 0x0a
 
 /** What the program reads: text and bytes as they are, everything else as JSON. */
 function inputOf(request: Message): Buffer {

@@ -19,7 +19,9 @@ interface Options extends CommonOptions, Look {
 export function req(program: Command): void {
   const command = connecting(program.command('req'))
     .summary('send a request and print the answer')
-    .description('Sends DATA, or what comes from stdin where DATA is left out or -, as a request.')
+    .description(
+      'Sends DATA, or what comes from stdin where DATA is left out or -, as a request: text, or bytes if it is not UTF-8.',
+    )
     .argument('<subject>')
     .argument('[data]')
     .addOption(headerOption())

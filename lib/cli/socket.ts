@@ -4,8 +4,8 @@ import type { ConatSocketClient } from '../index'
 import { connecting, examples, formOption, idleOption, isLines, waitTime, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
-import { Input, join } from './joining'
-import { checkStdin, type Form, lines, parsePayload, shown, stdin } from './payload'
+import { endOf, Input, join } from './joining'
+import { checkForm, checkStdin, type Form, lines, payloadFrom, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { period } from './values'
@@ -45,12 +45,14 @@ export function socket(program: Command): void {
 
 async function run(subject: string, options: Options, command: Command): Promise<void> {
   const { isFile } = checkStdin()
+  checkForm(options.as, options.request === true || isLines(options))
   await withClient(options, async (client, terminal) => {
     if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
       throw nobody(subject)
     }
     if (options.wait === true) terminal.detail(`waiting until somebody listens on ${subject}`)
     const end = client.socket.connect(subject, { resumeTimeout: options.resume })
+    const ended = endOf(end)
     const forget = onStop(() => void end.end().catch(() => {}))
     await end
       .waitUntilReady(options.wait === true ? waitTime(options.timeout, command) : options.timeout)
@@ -69,6 +71,7 @@ async function run(subject: string, options: Options, command: Command): Promise
       person: terminal.isPerson,
       idle: options.idle,
       say: text => terminal.say(text),
+      ended,
       ...(form === undefined ? {} : { form }),
     })
   })
@@ -83,7 +86,7 @@ async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: 
   const { as: form, timeout } = options
   for await (const line of lines(stdin())) {
     try {
-      const answer = await end.request(parsePayload(line, form ?? 'auto'), { timeout })
+      const answer = await end.request(payloadFrom(line, form, 'auto'), { timeout })
       const { error } = (answer.headers ?? {}) as { error?: unknown }
       if (typeof error === 'string') terminal.say(`error answer: ${error}`)
       else {
