@@ -210,8 +210,8 @@ export class Peers {
       this.#unnamed.delete(link)
       if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
       if (peer === undefined) return
-      // One that was away, or that connects anew, has closed an older link and not left.
-      const isBack = peer.isAway || this.#reaching.has(peer.id) || this.#unnamed.size > 0
+      // One that was away, or that connects anew, has closed an older link and not left; so has one that never heard of us.
+      const isBack = peer.isAway || this.#reaching.has(peer.id) || this.#unnamed.size > 0 || queue.isUnheard
       const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER' && !isBack
       const isGone = this.#all.get(peer.id) === peer
       // This client ends, or its broker: that tells nothing of the other server.
