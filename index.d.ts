@@ -323,7 +323,9 @@ export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T
   /** Of a request over a socket: how long the other side waits for the reply, in ms, if that is known. */
   get timeout(): number | undefined
   /**
-   * Replies, and resolves when the reply is confirmed. Waits until the requester can receive it, unless
+   * Replies, and resolves when the reply is confirmed. With an `Error` the request rejects: with its text, its `code`, else
+   * `"ERR_SERVICE"`, and its `data`. `requestMany` has it as a message without data, with `error` and `code` in its headers, and
+   * so have clients of Conat. Waits until the requester can receive it, unless
    * `waitForInterest` is `false`. Over a socket the reply is part of the socket's stream: resolves at once, with a
    * `count` of 1, or 0 when nobody waits for it any more.
    *
@@ -826,7 +828,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /**
    * Sends a request and resolves with the first reply.
    *
-   * Rejects at once, without waiting for `timeout`, when nobody listens.
+   * Rejects at once, without waiting for `timeout`, when nobody listens; and with the error that was given to `respond`.
    *
    * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"EPIPE"` who was
    *   asked, or the broker, has ended; it may have been done · `"ABORT_ERR"` · `"ENOBUFS"` · `"ERR_TOO_LARGE"` ·
@@ -1960,7 +1962,8 @@ export declare class ConatSocketServer<
   /**
    * Has a function decide about each connection before `connection`, in the order of these calls. It calls `next()`, or
    * `next(error)` to refuse; one that takes only the socket returns or throws, or resolves or rejects. Nothing of the
-   * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and text.
+   * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and text. It is
+   * asked, too, about connections that have come before and wait for a listener of `connection`.
    *
    * @example
    * listener.use(async socket => {

@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { minify } from 'terser'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const COMMON = {
@@ -64,6 +65,14 @@ await Promise.all(
     options => build(options),
   ),
 )
+
+// What a page loads is made shorter once more, by what takes longer over it.
+for (const name of ['selvedge.mjs', 'index.js']) {
+  const path = join(ROOT, 'dist/browser', name)
+  const module = name.endsWith('.mjs')
+  const { code } = await minify(readFileSync(path, 'utf8'), { module, ecma: 2020, compress: { passes: 3 } })
+  writeFileSync(path, code)
+}
 
 // For a script tag, with the global `selvedge`: the module as a function, without what esbuild adds to make it a module of
 // CommonJS, too.

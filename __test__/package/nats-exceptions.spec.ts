@@ -8,6 +8,7 @@ const TESTS = join(__dirname, '..')
 const CHOSEN: Readonly<Record<string, string>> = {
   'broker/system-service.spec.ts': 'a service of a broker',
   'browser/interop.spec.ts': 'a page comes to a broker, never to NATS; a bad network is one to it',
+  'browser/reasons.spec.ts': 'the same',
   'browser/rooms.spec.ts': 'the same',
   'browser/waits.spec.ts': 'the same',
   'socket/answers.spec.ts': 'a bound of the reader',

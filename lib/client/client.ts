@@ -29,6 +29,7 @@ import { forgetAtExit, leaveAtExit } from '../engine/exit-hook'
 import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
+import { replyOf } from '../messaging/error-headers'
 import type { Message, Responder } from '../messaging/message'
 import {
   INTEREST_SHAPE,
@@ -63,7 +64,6 @@ import { CHANNELS } from '../telemetry/channels'
 import { register, retire } from '../telemetry/process'
 import { lookForTracing } from '../telemetry/tracing'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
-import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isSignal, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { clientMetrics } from './metrics'
@@ -362,14 +362,15 @@ export class Client extends ClientViews implements Target, Responder {
   respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
     checkOptions('respond', options, REPLY_PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? true
-    const sent = requests.publish(this.context, this, subject, data, options, wait, replyHeadersText)
+    const [value, sending, text] = replyOf(data, options)
+    const sent = requests.publish(this.context, this, subject, value, sending, wait, text)
     return resolveReply(sent, options)
   }
 
   /** @internal */
   respondSync(subject: string, data: unknown, options?: MessageOptions): { bytes: number } {
     checkOptions('respondSync', options, REPLY_SHAPE)
-    return requests.publishSync(this.context, this, subject, data, options, replyHeadersText)
+    return requests.publishSync(this.context, this, subject, ...replyOf(data, options))
   }
 
   /** @internal */

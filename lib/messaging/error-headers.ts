@@ -1,12 +1,14 @@
 // Errors as answers: an answer without data, whose headers have the text and the code of what was thrown.
-import type { Headers } from '../../index'
+import { types } from 'node:util'
+import type { Headers, MessageOptions } from '../../index'
 import { Failure } from '../values/failure'
+import { anyHeadersText, replyHeadersText } from '../values/headers'
 import type { Message } from './message'
 
 /** Longest error text, since it is sent in the headers, which have a bound. */
 const MAX_TEXT = 10_000
 const MAX_CODE = 1000
-/** Marks the answer to a request over a socket that is an error, in the reserved part of its headers. */
+/** Marks the answer that is an error, in the reserved part of its headers. */
 const ERROR_HEADER = 'CN-Error'
 const RESERVED = 'CN-'
 /** Longest JSON of what an error says beside text and code. */
@@ -41,12 +43,22 @@ export function readCode(code: unknown): string | number | undefined {
   return typeof code === 'number' && Number.isFinite(code) ? code : undefined
 }
 
-/** The same for the answer to a request over a socket, beside the headers of the application. */
+/** The same for the answer to a request, beside the headers of the application. */
 export function errorAnswerHeaders(error: unknown, own: Headers | null | undefined): Headers {
   const told = errorHeaders(error)
   const { error: message, code } = told
   const given = Object.entries(own ?? {}).filter(([name]) => !name.startsWith(RESERVED))
   return { ...Object.fromEntries(given), ...told, [ERROR_HEADER]: { message, code, data: readData(error) } }
+}
+
+/** Returns what is sent as a reply: an error travels in the headers, beside no data. */
+export function replyOf<Options extends MessageOptions>(
+  data: unknown,
+  options: Options | undefined,
+): [data: unknown, options: Options | undefined, text: typeof replyHeadersText] {
+  if (!types.isNativeError(data)) return [data, options, replyHeadersText]
+  const headers = errorAnswerHeaders(data, options?.headers)
+  return [null, { ...options, headers } as Options, anyHeadersText]
 }
 
 /** Returns what an error has as `data`, as JSON has it; nothing if that is too long, or no JSON. */
@@ -59,9 +71,9 @@ function readData(error: unknown): unknown {
   }
 }
 
-/** Returns the error that an answer over a socket is, if it is one. `text` is its headers. */
-export function answeredError(text: string | null, answer: Message): Failure | undefined {
-  if (!text?.includes(`"${ERROR_HEADER}"`)) return undefined
+/** Returns the error that an answer is, if it is one. */
+export function answeredError(answer: Message): Failure | undefined {
+  if (!answer.mayHave(ERROR_HEADER)) return undefined
   const error: unknown = answer.headers?.[ERROR_HEADER]
   if (typeof error !== 'object' || error === null) return undefined
   const { message, code, data } = error as { message?: unknown; code?: unknown; data?: unknown }

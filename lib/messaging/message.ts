@@ -209,6 +209,11 @@ export class Message extends MessageData {
     return { ...options, encoding: DataEncoding.JsonCodec }
   }
 
+  /** Whether its headers may have this name, which is known before they are parsed. @internal */
+  mayHave(header: string): boolean {
+    return this.#headersText?.includes(`"${header}"`) ?? this.#parsed?.[header] !== undefined
+  }
+
   /** Whether nobody wants it any more. @internal */
   get isStale(): boolean {
     return this.until !== undefined && performance.now() >= this.until

@@ -8,7 +8,7 @@ import type {
 } from '../../index'
 import * as commands from '../engine/commands'
 import { abortFailure, Failure } from '../values/failure'
-import { headersText, replyHeadersText } from '../values/headers'
+import { headersText } from '../values/headers'
 import type { ClientContext } from './client-context'
 import type { Responder } from './message'
 import { INTEREST_SHAPE, timeouts } from './options'
@@ -49,11 +49,7 @@ export function publish(
   const timeout = milliseconds(options?.timeout ?? timeouts.publish)
   const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
-  const ticket = new Ticket(
-    context,
-    responder,
-    text === replyHeadersText ? context.answering : context.awaited,
-  )
+  const ticket = new Ticket(context, responder, text === headersText ? context.awaited : context.answering)
   if (options?.signal !== undefined) ticket.limit({ signal: options.signal }, `publish '${subject}'`)
   const write = message.ttl === undefined ? commands.publish : commands.publishTimed
   if (message.ttl !== undefined) void ticket.outcome.then(outcome => countStale(context, outcome))

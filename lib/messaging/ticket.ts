@@ -10,6 +10,7 @@ import { release, retain } from '../engine/process-ref'
 import { Failure, withCause } from '../values/failure'
 import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
+import { answeredError } from './error-headers'
 import { Message, type Responder } from './message'
 
 /** An outcome, before it is a value or an error of the caller. */
@@ -59,11 +60,15 @@ export class Ticket implements Target {
   }
 
   handleEvent(kind: number, event: EventReader): void {
-    if (kind === REPLY) this.#end(readMessage(this.#context, this.#responder, event, false))
+    if (kind === REPLY) this.#handleReply(readMessage(this.#context, this.#responder, event, false))
     else if (kind === PUBLISHED) this.#end({ bytes: event.f64(), count: event.u32() })
     else if (kind === DONE) this.#end(event.u32())
     else if (kind === STRINGS) this.#end(readStrings(event))
     else if (kind === FAILED) this.#end(readFailed(event, this.#context))
+  }
+
+  #handleReply(reply: Message): void {
+    this.#end(answeredError(reply) ?? reply)
   }
 
   handleStranded(failure: Failure): void {

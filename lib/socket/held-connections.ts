@@ -47,6 +47,11 @@ export class HeldConnections {
     if (this.#held.length > 0) nextTick(this.#release)
   }
 
+  /** Takes back the sockets that wait for a listener or a loop. */
+  recall(): ServerSocket[] {
+    return this.#held.splice(0)
+  }
+
   /** Starts a loop, which gets what is held and what comes. */
   iterate(): ConnectionIterator {
     const loop = new ConnectionIterator(() => this.#leave(loop))

@@ -10,15 +10,19 @@ export type Middleware = (socket: ServerSocket, next: (error?: unknown) => void)
 /** What a middleware that names no code refuses with. */
 const FORBIDDEN = 403
 
-/** Resolves with why a socket is refused, if it is. Never rejects. */
+/**
+ * Resolves with why a socket is refused, if it is: by the `first` function or one behind it, those included that are added
+ * meanwhile. Never rejects.
+ */
 export async function refusalOf(
   all: readonly Middleware[],
   socket: ServerSocket,
   timeout: number,
+  first: number,
 ): Promise<FabricError | undefined> {
-  for (const middleware of all) {
+  for (let n = first; n < all.length; n += 1) {
     try {
-      await within(timeout, socket, middleware)
+      await within(timeout, socket, all[n]!)
     } catch (error) {
       return refusal(error)
     }

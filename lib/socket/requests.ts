@@ -111,7 +111,7 @@ export class SocketRequests {
       this.#endMany(key)
     } else {
       this.#owner.kept?.drop(key)
-      this.#open?.settle(key, answeredError(headers, message) ?? message, true)
+      this.#open?.settle(key, answeredError(message) ?? message, true)
     }
   }
 

@@ -69,7 +69,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** The loop over its connections was left: it closes with its last socket. */
   #isLeft = false
   #isWanted = true
-  #middleware: Middleware[] = []
+  readonly #middleware: Middleware[] = []
   readonly #handlers = new Handlers()
   /** Sockets that middleware has not decided about. */
   readonly #undecided = new Set<ServerSocket>()
@@ -187,7 +187,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** Has a function decide about each connection, behind those that were given before. */
   use(middleware: Middleware): this {
     isFunction('the middleware', middleware)
-    this.#middleware = [...this.#middleware, middleware]
+    this.#middleware.push(middleware)
+    // A program may have waited for something between `listen` and this.
+    for (const socket of this.#connections.recall()) void this.#decide(socket, this.#middleware.length - 1)
     return this
   }
 
@@ -424,13 +426,16 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     else void this.#decide(socket)
   }
 
-  async #decide(socket: ServerSocket): Promise<void> {
+  /** Asks the middleware from the `first` on: those before have let the socket pass. */
+  async #decide(socket: ServerSocket, first = 0): Promise<void> {
     const timeout = this.#settings.options.middlewareTimeout ?? LISTEN_SHAPE.middlewareTimeout.default
-    this.#undecided.add(socket)
-    const refusal = await refusalOf(this.#middleware, socket, timeout)
-    this.#undecided.delete(socket)
+    if (first === 0) this.#undecided.add(socket)
+    const refusal = await refusalOf(this.#middleware, socket, timeout, first)
+    const isNew = this.#undecided.delete(socket)
     if (refusal !== undefined) socket.refuse(refusal)
-    else if (socket.state !== 'closed') this.#handOut(socket)
+    else if (socket.state === 'closed') return
+    else if (isNew) this.#handOut(socket)
+    else this.#connections.push(socket)
   }
 
   #handOut(socket: ServerSocket): void {

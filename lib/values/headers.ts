@@ -34,7 +34,8 @@ export function replyHeadersText(headers: unknown): string | null {
   return headers === undefined ? null : withoutReserved(anyHeadersText(headers))
 }
 
-function anyHeadersText(headers: unknown): string {
+/** The same of headers that are made here, reserved ones included. */
+export function anyHeadersText(headers: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(headers)

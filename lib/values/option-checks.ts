@@ -55,8 +55,8 @@ export const isNumber: Check = (name, value) => {
 /** Bytes of one message: at least what several small ones have that travel together. */
 export const isMessageSize: Check = (name, value) => {
   isNumber(name, value)
-  if (Number.isInteger(value) && (value as number) >= MIN_MESSAGE_SIZE) return
-  throw outOfRange(name, `an integer of at least ${MIN_MESSAGE_SIZE}`, value as number)
+  if (Number.isSafeInteger(value) && (value as number) >= MIN_MESSAGE_SIZE) return
+  throw outOfRange(name, `an integer from ${MIN_MESSAGE_SIZE} to 2^53 - 1`, value as number)
 }
 
 /** Milliseconds, more than 0. */

@@ -17,6 +17,7 @@ import type { Item, Publication } from '../wire/publication'
 import { Emitter } from './emitter'
 import {
   type Answering,
+  answerOf,
   checkSize,
   itemOf,
   Message,
@@ -352,7 +353,7 @@ export class Client extends Emitter<Events> {
     checkWait('request', options, PUBLISH_SHAPE)
     const item = this.#item(subject, data, options)
     const answer = (await this.#question('request', subject, item, options)) as Publication
-    return new Message(answer.subject, answer.items[0] as Item)
+    return answerOf(answer.subject, answer.items[0] as Item)
   }
 
   /** The methods of a service, each as a request. */

@@ -3,6 +3,7 @@ import type { Headers } from '../../../index'
 import { checkEncoding, DataEncoding, decodeBytes, encode } from '../../values/codec'
 import { MESSAGE_DATA } from '../../values/encodable'
 import { checkObject, FabricError, invalidType } from '../../values/errors'
+import { errorFrom, Failure } from '../../values/failure'
 import {
   headersText,
   parseHeaders,
@@ -13,6 +14,7 @@ import {
 } from '../../values/headers'
 import { isBytes, isEncoding, isHeaders } from '../../values/option-checks'
 import { Buffer, isUint8Array } from '../../values/platform'
+import { jsonIn } from '../socket/greeting'
 import { textOf, utf8 } from '../wire/bytes'
 import { bytesOf, type Item } from '../wire/publication'
 
@@ -126,13 +128,13 @@ export class Message extends MessageData {
   }
 
   respondSync(data?: unknown, options?: MessageOptions): { bytes: number } {
-    const item = itemOf(data, options, 'answer')
+    const item = answerItemOf(data, options)
     void this.#answer(item).catch(() => {})
     return { bytes: item.raw.length }
   }
 
   #respond(data: unknown, options: MessageOptions | undefined): Promise<{ bytes: number; count: number }> {
-    return this.#answer(data instanceof Error ? errorItem(data) : itemOf(data, options, 'answer'))
+    return this.#answer(answerItemOf(data, options))
   }
 
   #answer(item: Item): Promise<{ bytes: number; count: number }> {
@@ -149,6 +151,22 @@ export interface AnsweredError {
   data?: unknown
 }
 export const ERROR = 'CN-Error'
+
+/** @internal */
+export function failureOf({ message, code, data }: AnsweredError): Failure {
+  return new Failure(code ?? 'ERR_SERVICE', message, undefined, { data })
+}
+
+/** Returns an answer, or throws the error that it is. */
+export function answerOf(subject: string, item: Item): Message {
+  const error = jsonIn(item)[ERROR] as AnsweredError | undefined
+  if (error) throw errorFrom(failureOf(error))
+  return new Message(subject, item)
+}
+
+function answerItemOf(data: unknown, options: MessageOptions | undefined): Item {
+  return data instanceof Error ? errorItem(data) : itemOf(data, options, 'answer')
+}
 
 function errorItem({ message, code }: AnsweredError): Item {
   const headers = { error: message, code, [ERROR]: { message, code } }

@@ -26,9 +26,11 @@ import { type DataIterator, Inbox, type Received, type Sink } from './inbox'
 import {
   type AnsweredError,
   type Answering,
+  answerOf,
   checkSize,
   decoded,
   ERROR,
+  failureOf,
   headersOf,
   itemOf,
   Message,
@@ -86,9 +88,12 @@ interface EndOptions extends WaitOptions {
   idle?: number
 }
 
-/** The header of what is told of a room; and, before the rest of it is read, where its R stands in the JSON. */
+/**
+ * The headers of what a server tells beside its data: of a room, and why it closes. Before the rest of it is read: where the
+ * letter after `CN-` stands in the JSON.
+ */
 const ROOM = 'CN-Room'
-const [R_AT, R] = [5, 82]
+const [LETTER_AT, R, E] = [5, 82, 69]
 /** Requests of the other side that wait for a listener, and how long. */
 const MAX_HELD = 500
 const HOLD_TIME = 10_000
@@ -329,9 +334,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     })
     unwatch?.()
     if (outcome instanceof Failure) throw errorFrom(outcome)
-    const error = jsonIn(outcome)[ERROR] as AnsweredError | undefined
-    if (error) throw new FabricError(error.message, error.code ?? 'ERR_SERVICE', { data: error.data })
-    return new Message(`${this.subject}.client.${this.id}`, outcome)
+    return answerOf(`${this.subject}.client.${this.id}`, outcome)
   }
 
   handle(answer: (question: unknown, message: Message) => unknown): this {
@@ -399,11 +402,15 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.#tally.receivedBytes += item.raw.length
     this.#yieldIfSettled()
     try {
-      const room = item.json?.[R_AT] === R && jsonIn(item)[ROOM]
-      if (room) {
-        this.views.get(room as string)?.handleNews(decoded(item))
-        this.handleConsumed()
-        return
+      const letter = item.json?.[LETTER_AT]
+      if (letter === R || letter === E) {
+        const { [ROOM]: room, [ERROR]: error } = jsonIn(item)
+        if (room || error) {
+          if (error) this.#machine.close(failureOf(error as AnsweredError))
+          else this.views.get(room as string)?.handleNews(decoded(item))
+          this.handleConsumed()
+          return
+        }
       }
       // What cannot be decoded was not written by selvedge.
       this.#inbox.push(item)

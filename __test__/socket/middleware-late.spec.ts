@@ -1,0 +1,92 @@
+// Middleware that is given after connections have come: whoever was not handed out is asked about.
+import type { ServerSocket } from 'selvedge'
+import { FabricError } from 'selvedge'
+import { describeFabrics } from '../support/fabrics'
+
+describeFabrics('middleware that comes late', fabric => {
+  /** A listener that holds the connections of these clients, each of which has written its name. */
+  async function held(names: readonly string[]) {
+    const listener = fabric.client().socket.listen('vault')
+    await listener.waitUntilReady()
+    const sockets = names.map(name => {
+      const socket = fabric.client().socket.connect('vault', { id: name })
+      socket.write(name)
+      return socket
+    })
+    await Promise.all(sockets.map(socket => socket.waitUntilReady()))
+    while (Object.keys(listener.sockets).length < names.length) await new Promise(setImmediate)
+    return { listener, sockets }
+  }
+
+  test('refuses whoever was held until then, and nothing of it is delivered', async () => {
+    const { listener, sockets } = await held(['stranger'])
+    const asked: string[] = []
+    listener.use(socket => {
+      asked.push(socket.id)
+      throw new FabricError('nobody gets in', 403)
+    })
+    const seen: unknown[] = []
+    const closed = new Promise(resolve => sockets[0]!.once('closed', resolve))
+    listener.on('connection', socket => seen.push(socket.id))
+    expect(await closed).toMatchObject({ code: 403, message: 'nobody gets in' })
+    expect([asked, seen]).toEqual([['stranger'], []])
+  })
+
+  test.each(['connection', 'a loop'])(
+    'lets others pass to %s, once, and asks each function once',
+    async how => {
+      const { listener } = await held(['ann', 'bob', 'cid'])
+      const asked: string[] = []
+      for (const n of [1, 2]) {
+        listener.use(async socket => {
+          asked.push(`${n} ${socket.id}`)
+          if (n === 1 && socket.id === 'bob') throw new Error('not bob')
+        })
+      }
+      const data: unknown[] = []
+      const both = new Promise<void>(resolve => {
+        const take = (socket: ServerSocket): void => {
+          socket.on('data', name => {
+            data.push([socket.id, name])
+            if (data.length === 2) resolve()
+          })
+        }
+        if (how === 'connection') listener.on('connection', take)
+        else
+          void (async () => {
+            for await (const socket of listener) take(socket as ServerSocket)
+          })()
+      })
+      await both
+      expect(data.sort()).toEqual([
+        ['ann', 'ann'],
+        ['cid', 'cid'],
+      ])
+      expect(asked.sort()).toEqual(['1 ann', '1 bob', '1 cid', '2 ann', '2 cid'])
+    },
+  )
+
+  test('is asked about who is decided about when it is added', async () => {
+    const listener = fabric.client().socket.listen('vault')
+    let isDecided = (): void => {}
+    const decided = new Promise<void>(resolve => {
+      isDecided = resolve
+    })
+    const asked = new Promise<void>(resolve => {
+      listener.use(async () => {
+        resolve()
+        await decided
+      })
+    })
+    listener.on('connection', () => {})
+    await listener.waitUntilReady()
+    const socket = fabric.client().socket.connect('vault')
+    const closed = new Promise(resolve => socket.once('closed', resolve))
+    await asked
+    listener.use(() => {
+      throw new FabricError('late, but asked', 'E_LATE')
+    })
+    isDecided()
+    expect(await closed).toMatchObject({ code: 'E_LATE', message: 'late, but asked' })
+  })
+})
