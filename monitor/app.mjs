@@ -165,9 +165,9 @@ function drawNumbers({ totals, rates, lastMinute }) {
     ['Bytes', `${bytes(now.bytesIn)}/s`, `out ${bytes(now.bytesOut)}/s`],
     ['Waiting', bytes(totals.outbox.bytes), `${amount(totals.outbox.messages)} to be read`],
     [
-      'Slow or refused, last minute',
+      'Slow or refused',
       bad === 0 ? 'none' : amount(bad),
-      `${amount(lastMinute.slowConsumers)} slow · ${amount(lastMinute.refusals)} refused`,
+      `${amount(lastMinute.slowConsumers)} slow · ${amount(lastMinute.refusals)} refused in a minute`,
       bad > 0,
     ],
   ]

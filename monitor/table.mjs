@@ -8,7 +8,8 @@ const MAX_ROWS = 100
 
 export class LongTable {
   /**
-   * `columns`: `{ head, sort?, isNumber?, isExtra?, cell(row, before, seconds) }`, where `cell` returns an element or a text.
+   * `columns`: `{ head, sort?, isNumber?, isExtra?, isWide?, cell(row, before, seconds) }`, where `cell` returns an element or a text;
+   * on a small screen there is no column that `isExtra`, on a phone none that `isWide`.
    * `load(offset, limit)` resolves with `{ total, matching, rows }`.
    */
   constructor({ label, columns, key, load, sort, onSort, onFound, onFailure }) {
@@ -150,6 +151,6 @@ export class LongTable {
   }
 }
 
-function classOf({ isNumber, isExtra }) {
-  return [isNumber ? 'number' : '', isExtra ? 'extra' : ''].filter(Boolean).join(' ')
+function classOf({ isNumber, isExtra, isWide }) {
+  return [isNumber ? 'number' : '', isExtra ? 'extra' : '', isWide ? 'wide' : ''].filter(Boolean).join(' ')
 }

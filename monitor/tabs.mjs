@@ -69,7 +69,7 @@ export const EVENT_COLUMNS = [
   { head: 'Time', cell: row => clock(row.time) },
   { head: 'What', cell: row => badge(row.kind) },
   { head: 'Why', isExtra: true, cell: row => name(row.code, 40) },
-  { head: 'Connection', cell: row => (row.id === '' ? name('') : link(row.id, 'connection', 24)) },
+  { head: 'Connection', cell: row => (row.id === '' ? name('') : link(row.id, 'connection', 18)) },
   { head: 'User, subject or text', isExtra: true, cell: row => name(row.text, 90) },
 ]
 
@@ -93,17 +93,17 @@ function socketState({ client, server }) {
 
 export const SOCKET_COLUMNS = [
   { head: 'Subject', cell: row => link(row.subject, 'subject', 60) },
-  { head: 'Socket', cell: row => name(row.id, 24) },
-  { head: 'Connection', isExtra: true, cell: row => link(row.connection, 'connection', 24) },
+  { head: 'Socket', cell: row => name(row.id, 18) },
+  { head: 'Connection', isExtra: true, cell: row => link(row.connection, 'connection', 18) },
   { head: 'State', cell: row => socketState(row) },
   { head: 'Sent', isNumber: true, isExtra: true, cell: row => told(row.client?.sent) },
   { head: 'Received', isNumber: true, isExtra: true, cell: row => told(row.client?.received) },
-  { head: 'Client waits', isNumber: true, cell: row => unacknowledged(row.client) },
-  { head: 'Server waits', isNumber: true, cell: row => unacknowledged(row.server) },
+  { head: 'Client waits', isNumber: true, isWide: true, cell: row => unacknowledged(row.client) },
+  { head: 'Server waits', isNumber: true, isWide: true, cell: row => unacknowledged(row.server) },
   {
     head: 'Server',
     isExtra: true,
-    cell: row => (row.server === null ? name('') : link(row.server.connection, 'connection', 24)),
+    cell: row => (row.server === null ? name('') : link(row.server.connection, 'connection', 18)),
   },
   { head: 'Listeners', isNumber: true, isExtra: true, cell: row => amount(row.listeners) },
 ]
@@ -121,7 +121,7 @@ export const TABS = {
     sort: { by: 'msgsIn', order: 'desc' },
     key: row => row.id,
     columns: [
-      { head: 'Connection', sort: 'id', cell: row => link(row.id, 'connection', 24) },
+      { head: 'Connection', sort: 'id', cell: row => link(row.id, 'connection', 18) },
       { head: 'User', sort: 'user', cell: row => name(userName(row.user), 40) },
       { head: 'Address', sort: 'address', isExtra: true, cell: row => name(row.address, 40) },
       { head: 'Protocol', sort: 'wire', isExtra: true, cell: row => WIRES[row.wire] ?? 'other' },
@@ -134,7 +134,7 @@ export const TABS = {
         cell: row => amount(row.subscriptions),
       },
       { head: 'Msgs in', sort: 'msgsIn', isNumber: true, cell: growing('msgsIn', amount) },
-      { head: 'Msgs out', sort: 'msgsOut', isNumber: true, cell: growing('msgsOut', amount) },
+      { head: 'Msgs out', sort: 'msgsOut', isNumber: true, isWide: true, cell: growing('msgsOut', amount) },
       { head: 'Bytes in', sort: 'bytesIn', isNumber: true, isExtra: true, cell: growing('bytesIn', bytes) },
       {
         head: 'Bytes out',
@@ -147,6 +147,7 @@ export const TABS = {
         head: 'Waiting',
         sort: 'outbox',
         isNumber: true,
+        isWide: true,
         cell: row => (row.outbox === 0 ? '0' : bytes(row.outbox)),
       },
     ],

@@ -37,6 +37,26 @@ test('no file of the page makes markup of a text, or asks anybody else', () => {
   }
 })
 
+/** What is wider than what it is in, or than the page; in the page. A text that ends with dots is not. */
+function overflowing(): string[] {
+  const { document, innerWidth, getComputedStyle } = globalThis as any
+  const found: string[] = []
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page')
+  for (const element of document.body.querySelectorAll('*:not(.hidden)')) {
+    const { right, left, width } = element.getBoundingClientRect()
+    if (width === 0 || element.closest('svg, .hidden') !== null) continue
+    const { overflowX, textOverflow, display } = getComputedStyle(element)
+    const name = `${element.tagName} ${element.id || element.className}: ${element.textContent.slice(0, 40)}`
+    // What is in a cell is cut by that.
+    const isCut = element.closest('td') !== null && element.tagName !== 'TD'
+    if (!isCut && (right > innerWidth + 1 || left < -1)) found.push(`${name} (to ${right})`)
+    if (overflowX === 'visible' || textOverflow === 'ellipsis' || display === 'inline') continue
+    if (element.scrollWidth > element.clientWidth + 1)
+      found.push(`${name} (${element.scrollWidth} in ${element.clientWidth})`)
+  }
+  return found
+}
+
 const describeInChromium = chromium === undefined ? describe.skip : describe
 
 describeInChromium('in Chromium', () => {
@@ -136,6 +156,36 @@ describeInChromium('in Chromium', () => {
       )
     await page.getByRole('button', { name: 'Dark' }).waitFor()
     expect(await look()).toBe('rgb(13, 15, 23)')
+  })
+
+  test.each([1200, 320])('shows all of itself at a width of %i', async width => {
+    const [one, other] = [clients[2]!, clients[3]!]
+    const listener = one.socket.listen(`chat.${'long-'.repeat(20)}`)
+    await listener.waitUntilReady()
+    const socket = other.socket.connect(listener.subject)
+    try {
+      await socket.waitUntilReady()
+      await page.setViewportSize({ width, height: 900 })
+      // A panel that slides in is not where it will be.
+      await page.emulateMedia({ reducedMotion: 'reduce' })
+      const places = ['connections', 'subjects', 'sockets', 'events']
+      places.push(`subject/${encodeURIComponent(listener.subject)}`)
+      places.push(...Object.keys(broker.sockets).map(id => `connection/${id}`))
+      const found: Record<string, string[]> = {}
+      for (const place of places) {
+        await page.goto(`${url}#/${place}`)
+        const shown = place.includes('/') ? '#detail h3' : '.long tbody tr:not(.gap)'
+        await page.locator(shown).first().waitFor()
+        const wide = await page.evaluate(overflowing)
+        if (wide.length > 0) found[place] = wide
+      }
+      expect(found).toEqual({})
+    } finally {
+      const closed = [once(socket, 'closed'), once(listener, 'closed')]
+      socket.close()
+      listener.close()
+      await Promise.all(closed)
+    }
   })
 
   test('draws of 10 000 connections what can be seen, and names of 100 KB cut', async () => {

@@ -89,6 +89,7 @@ inChromium('opens a socket between two terminals, and sees both on the page', as
     await page.locator('td', { hasText: /^ready$/ }).waitFor()
     // Each end tells of itself, at its own time.
     await page.locator('.long tbody tr:not(.gap) td:nth-child(9) a').waitFor()
+    await page.locator('.long tbody tr:not(.gap) td:nth-child(6)', { hasText: '1' }).waitFor()
     const [subject, , client, state, sent, received, , , server] = await cells('chat')
     expect([subject, state, sent, received]).toEqual(['chat', 'ready', '1', '1'])
     expect(server).not.toBe(client)
