@@ -9,6 +9,7 @@ import type {
 import { WAIT_SHAPE } from '../async/bounds'
 import { DATA_SHAPE, MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { isRoomsOptions } from '../rooms/options'
+import { isRecord } from '../values/encodable'
 import { invalidType, invalidValue } from '../values/errors'
 import { areReceived } from '../values/headers'
 import {
@@ -95,7 +96,8 @@ export function sendOptions(options: SendOptions | undefined): SendOptions | und
  */
 export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
   if (second === undefined || second === null) return undefined
-  if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
+  if (typeof second !== 'object' || !isRecord(second))
+    throw invalidType('headers', 'an object of names and values', second)
   if (areReceived(second)) return { headers: second as Headers }
   for (const name of Object.keys(second)) {
     if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }

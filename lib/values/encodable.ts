@@ -40,6 +40,14 @@ export function isOpaque(object: object): boolean {
   return Object.keys(object).length === 0 && tagOf(object) !== 'Object'
 }
 
+/** Returns whether an object is one of names and values, as options and headers are: no Map, Promise, Error or Buffer. */
+export function isRecord(object: object): boolean {
+  if (Array.isArray(object)) return false
+  return (
+    isPlain(object) || !(isView(object) || isDate(object) || isOpaque(object) || tagOf(object) === 'Error')
+  )
+}
+
 function tagOf(object: object): string {
   return Object.prototype.toString.call(object).slice('[object '.length, -1)
 }

@@ -124,8 +124,15 @@ export function checkObject(name: string, value: unknown): asserts value is obje
 }
 
 export function invalidType(name: string, wanted: string, value: unknown): FabricError {
-  const got = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
-  return new FabricError(`${name} must be ${wanted}, got ${got}`, 'ERR_INVALID_ARG_TYPE')
+  return new FabricError(`${name} must be ${wanted}, got ${kindOf(value)}`, 'ERR_INVALID_ARG_TYPE')
+}
+
+/** Names the kind of a value: `null`, `array`, `string`, `Map`. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  const tag = typeof value === 'object' ? Object.prototype.toString.call(value).slice(8, -1) : 'Object'
+  return tag === 'Object' ? typeof value : tag
 }
 
 export function invalidValue(name: string, wanted: string, value: unknown): FabricError {

@@ -1,5 +1,6 @@
 // Sets of options: what is known of each, and the check that refuses unknown names and wrong values.
 import { checkEncoding } from './codec'
+import { isRecord } from './encodable'
 import { FabricError, invalidType, invalidValue, outOfRange } from './errors'
 import { didYouMean } from './nearest'
 import { isUint8Array } from './platform'
@@ -97,14 +98,18 @@ function mustBePositive(name: string, value: unknown): FabricError {
   return new FabricError(`${name} must be positive, got ${String(value)}`, 'ERR_OUT_OF_RANGE')
 }
 
+function checkRecord(where: string, options: unknown): asserts options is object {
+  if (options === null || typeof options !== 'object' || !isRecord(options))
+    throw invalidType(`${where} options`, 'an object of names and values', options)
+}
+
 /**
  * Throws if `options` is not a plain object, or has unknown names or wrong values. `undefined` counts as
  * absent.
  */
 export function checkOptions(where: string, options: object | undefined, shape: Shape): void {
   if (options === undefined) return
-  if (options === null || typeof options !== 'object' || Array.isArray(options))
-    throw invalidType(`${where} options`, 'an object', options)
+  checkRecord(where, options)
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(shape, name)) {
       const hint = didYouMean(name, Object.keys(shape))
@@ -120,7 +125,9 @@ export function checkOptions(where: string, options: object | undefined, shape: 
 
 /** The same of `send`. Headers that stand alone are refused: nobody could tell them from options. */
 export function checkSendOptions(options: object | undefined, shape: Shape): void {
-  for (const name of Object.keys(options ?? {})) {
+  if (options === undefined) return
+  checkRecord('send', options)
+  for (const name of Object.keys(options)) {
     if (Object.hasOwn(shape, name)) continue
     if (name === 'volatile') throw invalidValue('volatile', 'absent in send()', true)
     const hint = didYouMean(name, Object.keys(shape)) || `; headers go into { headers: { ${name} } }`

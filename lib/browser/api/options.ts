@@ -1,5 +1,6 @@
 // The options of a client, of what it sends, and of its sockets. Names and defaults are those of the main module.
 
+import { isRecord } from '../../values/encodable'
 import { invalidType } from '../../values/errors'
 import { areReceived } from '../../values/headers'
 import {
@@ -73,7 +74,8 @@ export interface WriteOptions extends MessageOptions {
 /** The second argument of `write`: options when all its keys are names of options, else the headers themselves. */
 export function writeOptions(second: object | null | undefined): WriteOptions | undefined {
   if (second === undefined || second === null) return undefined
-  if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
+  if (typeof second !== 'object' || !isRecord(second))
+    throw invalidType('headers', 'an object of names and values', second)
   if (areReceived(second) || !Object.keys(second).every(name => Object.hasOwn(WRITE_SHAPE, name))) {
     return { headers: second }
   }
