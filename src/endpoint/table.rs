@@ -10,7 +10,7 @@ use super::intake::Intake;
 use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Entropy, Handle, SeededEntropy, earliest};
 use crate::socket::{
-    ClientSocket, GapPool, Listener, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
+    ClientSocket, GapPool, Listener, Next, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
 };
 use crate::subject::Subject;
 use crate::wire::{Bundle, Message};
@@ -153,29 +153,39 @@ impl Table {
 
     /// Hands messages in a row to a socket. Returns whether it has taken them.
     pub(super) fn try_accept_bundle(&mut self, now: Instant, handle: Handle, bundle: &Bundle) -> bool {
-        self.accept(handle, |socket| socket.try_accept_bundle(now, bundle)).unwrap_or(false)
+        let Some(socket) = self.sockets.get_mut(&handle) else { return false };
+        let socket = socket.end_mut();
+        self.queues.fill(socket.outputs());
+        let accepts = socket.try_accept_bundle(now, bundle);
+        let rests = accepts && socket.rests();
+        self.handle_accepted(handle, rests);
+        accepts
     }
 
-    /// Hands one numbered message to a socket, which takes it if it is just what is next there. Returns
-    /// whether.
-    pub(super) fn try_accept_one(&mut self, now: Instant, handle: Handle, message: &mut Message) -> bool {
-        self.accept(handle, |socket| socket.try_accept_one(now, message)).unwrap_or(false)
+    /// Hands one numbered message to a socket, which takes it if it is just what is next there.
+    pub(super) fn try_accept_one(&mut self, now: Instant, handle: Handle, message: &mut Message) -> Next {
+        let Some(socket) = self.sockets.get_mut(&handle) else { return Next::No };
+        let socket = socket.end_mut();
+        let next = socket.try_accept_one(now, message);
+        let rests = next != Next::No && socket.rests();
+        if !rests || !socket.outputs().is_empty() {
+            self.handle_accepted(handle, rests);
+        }
+        next
     }
 
     /// A socket that has taken something is not looked at again if nothing follows from it.
-    fn accept(&mut self, handle: Handle, act: impl FnOnce(&mut dyn SocketEnd) -> bool) -> Option<bool> {
-        let socket = self.sockets.get_mut(&handle)?.end_mut();
-        self.queues.fill(socket.outputs());
-        let accepts = act(socket);
+    fn handle_accepted(&mut self, handle: Handle, rests: bool) {
+        let Some(socket) = self.sockets.get_mut(&handle) else { return };
+        let socket = socket.end_mut();
         let is_changed = !socket.outputs().is_empty() || socket.is_closed();
-        if !accepts || !socket.rests() {
+        if !rests {
             self.handle_touched(handle, is_changed);
         } else if is_changed {
             self.mark_dirty(Dirty::RestingSocket(handle));
         } else {
             self.queues.reclaim(socket.outputs());
         }
-        Some(accepts)
     }
 
     /// Does something with a client socket, as [`Self::with_socket`].

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::absence::{AbsenceStep, WatchedEnd};
 use super::peer_status::PeerStatus;
-use super::stream::{Accepted, Claim, Stream};
+use super::stream::{Accepted, Claim, Next, Stream};
 use super::{
     AskTerms, Channel, CloseReason, CommandError, Consumed, Output, PeerMisbehaved, SocketUsage, Tag,
     WriteError,
@@ -244,17 +244,22 @@ pub trait SocketEnd: Debug + Send {
         true
     }
 
-    /// Takes a message of the stream if it is just what is next. Returns whether: if not, it is as it was.
-    fn try_accept_one(&mut self, now: Instant, message: &mut Message) -> bool {
+    /// Takes a message of the stream if it is just what is next. If not, it is as it was.
+    fn try_accept_one(&mut self, now: Instant, message: &mut Message) -> Next {
         if self.is_closing() || !self.accepts_data() {
-            return false;
+            return Next::No;
         }
         match self.channel_mut().try_accept_one(now, message) {
-            Ok(true) => self.check_end(now),
-            Ok(false) => return false,
-            Err(error) => self.handle_misbehaved(error),
+            Ok(Next::No) => Next::No,
+            Ok(next) => {
+                self.check_end(now);
+                next
+            }
+            Err(error) => {
+                self.handle_misbehaved(error);
+                Next::Taken
+            }
         }
-        true
     }
 
     /// Closes when everything written has been handled, or at the deadline.

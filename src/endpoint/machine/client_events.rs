@@ -7,7 +7,7 @@ use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Leaving, Listener, ListenerPart, TagKind};
+use crate::socket::{CommandError, Leaving, Listener, ListenerPart, Next, SocketEvent, TagKind};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Json, Message, OpError, Publication, ServerOp, split_ttl};
 
@@ -184,9 +184,15 @@ impl Endpoint {
             && headers.command.is_none()
             && headers.reply.is_none()
             && let Some(socket) = self.socket_of(token, &message.subject)
-            && self.table.try_accept_one(now, socket, &mut message)
         {
-            return;
+            match self.table.try_accept_one(now, socket, &mut message) {
+                Next::No => {}
+                Next::Taken => return,
+                Next::Given(messages) => {
+                    let event = SocketEvent::Data(messages);
+                    return self.events.push_back(Event::Socket(socket, event));
+                }
+            }
         }
         match token {
             Token::Subscription(subscription) => self.deliver(now, subscription, 1, timed(now, message)),

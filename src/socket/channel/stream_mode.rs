@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Channel, Mode};
 use crate::socket::control::Greeting;
-use crate::socket::stream::{Claim, Offer, OfferHeader, Received, Stream, Tags};
+use crate::socket::stream::{Claim, Next, Offer, OfferHeader, Received, Stream, Tags};
 use crate::socket::{CloseReason, Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::stream::Close;
@@ -84,19 +84,19 @@ impl Channel {
         }
     }
 
-    /// Takes a message of the stream, if it is exactly what is next. Returns whether.
+    /// Takes a message of the stream, if it is exactly what is next.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
         message: &mut Message,
-    ) -> Result<bool, PeerMisbehaved> {
+    ) -> Result<Next, PeerMisbehaved> {
         if self.unwelcome.is_some() {
-            return Ok(false);
+            return Ok(Next::No);
         }
-        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(false) };
-        let is_taken = stream.try_accept_one(now, message, &mut around)?;
-        self.bound.is_peer_heard |= is_taken;
-        Ok(is_taken)
+        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(Next::No) };
+        let next = stream.try_accept_one(now, message, &mut around)?;
+        self.bound.is_peer_heard |= next != Next::No;
+        Ok(next)
     }
 
     /// The status that came with a `connect`, or with its answer.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Accepted, Received, Stream};
+use super::{Accepted, Next, Received, Stream};
 use crate::base::FaultPoint;
 use crate::socket::surroundings::Surroundings;
 use crate::socket::{Output, PeerMisbehaved, SocketEvent};
@@ -52,29 +52,27 @@ impl Stream {
         Ok(Received::Done)
     }
 
-    /// Takes one message that came to us, if it is just what is next. Returns whether: if not, it is as it
-    /// was.
+    /// Takes one message that came to us, if it is just what is next. If not, it is as it was. Most messages
+    /// come like that, and nothing waits before them: what the application gets of them is returned.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
         message: &mut Message,
         around: &mut Surroundings<'_>,
-    ) -> Result<bool, PeerMisbehaved> {
+    ) -> Result<Next, PeerMisbehaved> {
         let Message { payload, headers, .. } = &*message;
         let Some(seq) = headers.seq.filter(|_| headers.attempt == Some(self.tags.own)) else {
-            return Ok(false);
+            return Ok(Next::No);
         };
         self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
         let bytes = payload.raw.len() + headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
         let fits = bytes <= self.max_message;
         let Some(class) = fits.then(|| self.receiver.try_accept_one(seq, payload, bytes)).flatten() else {
-            return Ok(false);
+            return Ok(Next::No);
         };
         self.handle_sign_of_life(now);
         let payload = std::mem::replace(&mut message.payload, Payload::NIL);
-        let item = Item { payload, json: message.headers.take_json() };
-        self.give_one(class, item, around)?;
-        Ok(true)
+        self.give_one(class, Item { payload, json: message.headers.take_json() }, around)
     }
 
     fn give_one(
@@ -82,14 +80,20 @@ impl Stream {
         class: Class,
         item: Item,
         around: &mut Surroundings<'_>,
-    ) -> Result<(), PeerMisbehaved> {
+    ) -> Result<Next, PeerMisbehaved> {
+        let mut next = Next::Taken;
         if class == Class::Data || around.try_settle(self.latest, item.payload.encoding, &item.payload.raw)? {
-            around.emit(SocketEvent::Data(Messages::One(item)));
+            let given = Messages::One(item);
+            if around.outputs.is_empty() {
+                next = Next::Given(given);
+            } else {
+                around.emit(SocketEvent::Data(given));
+            }
         } else {
             self.give_other(class, item, around);
         }
         self.cancel_satisfied(around);
-        Ok(())
+        Ok(next)
     }
 
     /// Messages in a row that came to us, the first with this number.

@@ -115,9 +115,10 @@ impl Pair {
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
                     let around = &mut around.with(&mut self.outputs[other]);
                     match self.ends[other].try_accept_one(self.now, &mut message, around) {
-                        Ok(true) => {}
+                        Ok(Next::Taken) => {}
+                        Ok(Next::Given(messages)) => self.given[other].extend(messages.items()),
                         Err(error) => panic!("{error}"),
-                        Ok(false) => {
+                        Ok(Next::No) => {
                             let received = self.ends[other].handle_message(self.now, message, around);
                             assert_eq!(received, Ok(Received::Done));
                         }
