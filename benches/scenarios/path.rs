@@ -295,7 +295,7 @@ impl Path {
     }
 
     fn say(&mut self, end: usize, socket: Handle, written: Vec<u8>) {
-        let batches = Messages::split(&written.into()).expect("messages");
+        let batches = Messages::split(written.into()).expect("messages");
         self.command(end, Command::SocketWrite { sockets: Few::One(socket), batches, volatile: false });
     }
 

@@ -92,7 +92,7 @@ impl<'a> RecordReader<'a> {
 
     /// Reads the messages to the end of the record. They share one copy of it.
     pub(super) fn messages(&mut self) -> Result<Few<Messages>, Failure> {
-        Messages::split(&self.rest()).ok_or_else(|| {
+        Messages::split(self.rest()).ok_or_else(|| {
             Failure::new(Code::InvalidArgument, "malformed messages, or headers that are not JSON")
         })
     }

@@ -7,6 +7,7 @@ use super::account::Owner;
 use super::assigned_members::{AssignedMembers, Assignments, Membership};
 use super::error::Refusal;
 use super::member_drains::DrainId;
+use super::given_back::GivenBack;
 use super::peer_id::PeerId;
 use crate::base::Deadlines;
 use crate::base::Tiers;
@@ -27,7 +28,7 @@ pub(super) struct ChunkAssignments {
     deadlines: Deadlines<Serial>,
     begun: Serial,
     /// Memory of messages that are done, and whose it was.
-    given_back: Vec<(PeerId, usize)>,
+    given_back: GivenBack,
     steps: u64,
 }
 
@@ -150,7 +151,7 @@ impl ChunkAssignments {
         let assignments = std::mem::take(&mut message.begun.assignments);
         self.members.subtract(&assignments);
         self.shares.subtract(owner, publisher, size(&assignments) - 1);
-        self.given_back.push((publisher, assignments.len() * ASSIGNMENT_MEMORY));
+        self.given_back.push(publisher, assignments.len() * ASSIGNMENT_MEMORY);
         Err(Refusal::TooBig { size: bytes, limit })
     }
 
@@ -188,9 +189,9 @@ impl ChunkAssignments {
         }
     }
 
-    /// Takes what memory was given back since the last time, and by whom.
-    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
-        std::mem::take(&mut self.given_back)
+    /// Takes some memory that was given back, and by whom.
+    pub(super) fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+        self.given_back.poll()
     }
 
     /// Forgets all messages of a publisher: some at once, the others when others have had their turn.
@@ -235,7 +236,7 @@ impl ChunkAssignments {
         let Message { id, publisher, owner, begun: Begun { assignments, .. }, .. } = message;
         self.members.subtract(&assignments);
         self.shares.subtract(owner, publisher, size(&assignments));
-        self.given_back.push((publisher, memory_of(&id, &assignments)));
+        self.given_back.push(publisher, memory_of(&id, &assignments));
         if let Some(known) = self.by_publisher.get_mut(&publisher) {
             known.by_id.remove(&id);
             known.oldest_first.remove(&serial);

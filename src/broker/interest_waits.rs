@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::account::Owner;
 use super::error::Refusal;
+use super::given_back::GivenBack;
 use super::peer_id::PeerId;
 use crate::base::Deadlines;
 use crate::base::Tiers;
@@ -23,7 +24,7 @@ pub(super) struct InterestWaits {
     deadlines: Deadlines<WaitId>,
     begun: u64,
     /// Memory of waits that have ended, and whose it was.
-    given_back: Vec<(PeerId, usize)>,
+    given_back: GivenBack,
 }
 
 /// Grows, so that waits for one subject are answered in the order in which they came.
@@ -107,9 +108,9 @@ impl InterestWaits {
         self.deadlines.next()
     }
 
-    /// Takes what memory was given back since the last time, and by whom.
-    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
-        std::mem::take(&mut self.given_back)
+    /// Takes some memory that was given back, and by whom.
+    pub(super) fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+        self.given_back.poll()
     }
 
     /// Drops the waits of a peer without an answer.
@@ -172,7 +173,7 @@ impl InterestWaits {
         let wait = self.open.remove(&id)?;
         self.deadlines.set(id, None);
         self.shares.subtract(wait.owner, wait.peer, 1);
-        self.given_back.push((wait.peer, memory_of(&wait.subject)));
+        self.given_back.push(wait.peer, memory_of(&wait.subject));
         if let Some(same) = self.by_subject.get_mut(&wait.subject) {
             same.remove(&id);
             if same.is_empty() {

@@ -427,11 +427,14 @@ impl Broker {
             self.totals.slow_consumers += 1;
             self.retire(peer, EndReason::SlowConsumer);
         }
-        for given_back in
-            [self.waits.take_given_back(), self.watches.take_given_back(), self.router.take_given_back()]
-        {
-            given_back.into_iter().for_each(|(peer, memory)| self.peers.give_back(peer, memory));
+        while let Some((peer, memory)) = self.poll_given_back() {
+            self.peers.give_back(peer, memory);
         }
+    }
+
+    fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+        let beside = self.waits.poll_given_back().or_else(|| self.watches.poll_given_back());
+        beside.or_else(|| self.router.poll_given_back())
     }
 
     /// Takes back all that a peer has in other tables, once. One that was refused has nothing there.

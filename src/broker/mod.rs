@@ -21,6 +21,7 @@ mod discarded;
 mod drain;
 mod error;
 mod exclusives;
+mod given_back;
 mod given_requests;
 mod index_map;
 mod interest_waits;

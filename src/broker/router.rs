@@ -96,9 +96,9 @@ impl Router {
         self.unfinished.len()
     }
 
-    /// Takes what memory was given back since the last time, and by whom.
-    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
-        self.unfinished.take_given_back()
+    /// Takes some memory that was given back, and by whom.
+    pub(super) fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+        self.unfinished.poll_given_back()
     }
 
     /// Steps that looking for patterns, and for what was begun, has taken.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::given_back::GivenBack;
 use super::peer_id::PeerId;
 use super::watchers::Watchers;
 use crate::subject::Pattern;
@@ -20,7 +21,7 @@ pub(super) struct Watches {
     /// Each with the subject that was named: of a listener's end any of its sockets'.
     by_peer: HashMap<PeerId, OfPeer>,
     /// Memory of watches that have ended, and whose it was.
-    given_back: Vec<(PeerId, usize)>,
+    given_back: GivenBack,
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +58,9 @@ impl Watches {
         watchers < MAX_WATCHERS_OF_AN_END && self.by_peer.get(&peer).is_none_or(is_in_bounds)
     }
 
-    /// Takes what memory was given back since the last time, and by whom.
-    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
-        std::mem::take(&mut self.given_back)
+    /// Takes some memory that was given back, and by whom.
+    pub(super) fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+        self.given_back.poll()
     }
 
     /// Begins a watch that there is room for ([`Self::has_room`]). `owners` finds the peers that own an end
@@ -86,7 +87,7 @@ impl Watches {
         let Some(of_peer) = self.by_peer.get_mut(&peer) else { return };
         let Some(subject) = of_peer.subjects.remove(&id) else { return };
         of_peer.bytes -= memory_of(&subject);
-        self.given_back.push((peer, memory_of(&subject)));
+        self.given_back.push(peer, memory_of(&subject));
         if of_peer.subjects.is_empty() {
             self.by_peer.remove(&peer);
         }
@@ -101,7 +102,7 @@ impl Watches {
     /// Ends all watches of a peer.
     pub(super) fn forget(&mut self, peer: PeerId) {
         let Some(OfPeer { subjects, bytes }) = self.by_peer.remove(&peer) else { return };
-        self.given_back.push((peer, bytes));
+        self.given_back.push(peer, bytes);
         for (id, subject) in subjects {
             self.forget_watcher(&subject, (peer, id));
         }

@@ -78,7 +78,7 @@ pub enum SessionState {
     /// The link is up; what the broker calls it, or nothing.
     Connected(LinkInfo),
     /// The broker knows who we are.
-    SignedIn(Info),
+    SignedIn(Box<Info>),
     /// It does not want us; the link will close.
     SignInFailed(OpError),
     /// The inbox and every subscription stand.

@@ -85,26 +85,35 @@ impl OpQueue {
 
     /// Returns the next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
-        if let Some(next) = self.passing.front()
-            && (next.latest <= self.popped || (next.earliest <= self.popped && self.lead >= MIN_LEAD_BYTES))
-        {
-            let op = self.passing.pop_front()?.op;
-            self.passing_bytes -= bytes(&op);
-            if self.passing.is_empty() && self.last == Some(Place::Passing) {
-                self.last = None;
-            }
-            self.lead = if self.passing.is_empty() { 0 } else { self.lead - bytes(&op) };
-            return Some(op);
-        }
-        let op = self.line.pop_front()?;
-        self.popped += 1;
-        if self.line.is_empty() && self.last == Some(Place::Line) {
+        let passes = self.passing.front().is_some_and(|next| {
+            next.latest <= self.popped || (next.earliest <= self.popped && self.lead >= MIN_LEAD_BYTES)
+        });
+        if passes { self.pop_passing() } else { self.pop_line() }
+    }
+
+    fn pop_passing(&mut self) -> Option<ClientOp> {
+        let op = self.passing.pop_front()?.op;
+        self.passing_bytes -= bytes(&op);
+        if self.passing.is_empty() && self.last == Some(Place::Passing) {
             self.last = None;
         }
-        if !self.passing.is_empty() {
-            self.lead = (self.lead + bytes(&op)).min(2 * MIN_LEAD_BYTES);
-        }
+        self.lead = if self.passing.is_empty() { 0 } else { self.lead - bytes(&op) };
         Some(op)
+    }
+
+    /// One place for the operation from here to the caller: each move of it shows in a profile.
+    fn pop_line(&mut self) -> Option<ClientOp> {
+        let popped = self.line.pop_front();
+        if let Some(op) = &popped {
+            self.popped += 1;
+            if self.line.is_empty() && self.last == Some(Place::Line) {
+                self.last = None;
+            }
+            if !self.passing.is_empty() {
+                self.lead = (self.lead + bytes(op)).min(2 * MIN_LEAD_BYTES);
+            }
+        }
+        popped
     }
 
     /// Returns whether what the application publishes next need not wait for the link to have room, since it

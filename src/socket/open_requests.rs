@@ -150,6 +150,11 @@ impl OpenRequests {
         if self.find(key).is_some() && !self.is_many(key) { Settled::Unknown } else { self.settle(key) }
     }
 
+    /// Returns whether there are some of [`Self::take_satisfied`].
+    pub(super) fn has_satisfied(&self) -> bool {
+        !self.satisfied.is_empty()
+    }
+
     /// Returns the requests that have ended because they have had as many answers as they want.
     pub(super) fn take_satisfied(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.satisfied)

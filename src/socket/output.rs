@@ -7,7 +7,7 @@ use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Bundle, Item, Message, Messages};
 
-/// One thing to do, in order.
+/// One thing to do, in order. What is rare stands in a box, since each is moved.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// Publish without acknowledgement.
@@ -21,7 +21,7 @@ pub enum Output {
         /// Comes back with the answer.
         tag: Tag,
         /// The request; `CN-Reply` is not set yet.
-        message: Message,
+        message: Box<Message>,
         /// The time to wait for the reply.
         timeout: Duration,
         /// Whether to wait until its subject has subscribers.
@@ -46,7 +46,7 @@ pub enum Output {
         /// Comes back then.
         tag: Tag,
         /// What is published.
-        message: Message,
+        message: Box<Message>,
         /// How long the broker's word may take.
         timeout: Duration,
     },
@@ -56,7 +56,7 @@ pub enum Output {
         /// Comes back then.
         tag: Tag,
         /// What is published.
-        message: Message,
+        message: Box<Message>,
         /// How long the broker's word may take.
         timeout: Duration,
     },
@@ -82,7 +82,7 @@ pub enum Output {
         /// Comes back.
         key: u64,
         /// The question; `CN-Reply` is not set yet.
-        message: Message,
+        message: Box<Message>,
         /// The time to wait for the answer.
         timeout: Duration,
         /// What it wants beside one answer.

@@ -12,10 +12,13 @@ pub type Route = Arc<[u32]>;
 
 /// A direct-mapped table. A subject gets its place when it is asked for a second time in a row there: what
 /// comes once (the subject of an answer) does not drive out what comes often.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routes {
     /// Made with the first subject.
     places: Vec<Place>,
+    /// Those of them that were asked for last, by where the subject stands in memory: a connection that says
+    /// one again has it in the same place, and then its text need not be looked at.
+    latest: [Option<Known>; LATEST],
     /// Counts changes of the patterns: what was found before one is not believed after it.
     generation: u64,
     /// Subjects are untrusted: the hash has a key.
@@ -36,6 +39,13 @@ struct Known {
     route: Route,
 }
 
+impl Default for Routes {
+    fn default() -> Self {
+        let latest = [const { None }; LATEST];
+        Self { places: Vec::new(), latest, generation: 0, hasher: RandomState::default() }
+    }
+}
+
 impl Routes {
     /// Forgets every route, because the patterns have changed.
     pub(super) fn invalidate(&mut self) {
@@ -47,6 +57,13 @@ impl Routes {
         if subject.as_str().len() > MAX_CACHED_SUBJECT_BYTES {
             return find();
         }
+        let latest = &mut self.latest[subject.address() / ALIGNMENT % LATEST];
+        if let Some(known) = latest
+            && known.generation == self.generation
+            && known.subject.is_same(subject)
+        {
+            return known.route.clone();
+        }
         if self.places.is_empty() {
             self.places.resize(PLACES, Place::default());
         }
@@ -57,7 +74,10 @@ impl Routes {
             && known.generation == self.generation
             && known.subject == *subject
         {
-            return known.route.clone();
+            // As it stands there now.
+            let (generation, route) = (known.generation, known.route.clone());
+            *latest = Some(Known { generation, subject: subject.clone(), route: route.clone() });
+            return route;
         }
         let route = find();
         if place.missed == hash && route.len() <= MAX_CACHED_ROUTE {
@@ -71,6 +91,10 @@ impl Routes {
 
 /// Subjects that are remembered: with the bounds below, less than 1 MiB.
 const PLACES: usize = 1024;
+/// Of those, the ones that are found by where they are.
+const LATEST: usize = 64;
+/// Of what stands in memory.
+const ALIGNMENT: usize = 16;
 /// Longer subjects are looked for each time.
 const MAX_CACHED_SUBJECT_BYTES: usize = 256;
 /// So are subjects that more patterns match: there the walk is the smaller part.

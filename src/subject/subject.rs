@@ -34,6 +34,11 @@ impl Subject {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Returns where it stands in memory: the same for clones of it.
+    pub(super) fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
     /// Returns the subject as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -101,7 +101,7 @@ impl World {
                 push_item(&mut messages, &payload, None);
             }
         }
-        let batches = Messages::split(&messages.into()).expect("messages");
+        let batches = Messages::split(messages.into()).expect("messages");
         if !batches.is_empty() {
             self.command(
                 sock.0,

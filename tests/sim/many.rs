@@ -136,7 +136,7 @@ fn a_peer_that_answers_what_was_never_asked_or_once_too_often_for_one_is_not_bel
                 push_item(&mut raw, &payload(world.sides[&far].writer, 1, 3), None);
             }
             lie.iter().for_each(|item| push_item(&mut raw, item, None));
-            let batches = Messages::split(&raw.into()).expect("sound");
+            let batches = Messages::split(raw.into()).expect("sound");
             world.command(far.0, Command::SocketWrite { sockets: Few::One(far.1), batches, volatile: false });
             world.run_for(SECOND);
             assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SOCKET_PROTOCOL"), "{what}");

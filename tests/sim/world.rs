@@ -239,7 +239,7 @@ impl World {
             push_item(&mut messages, &payload, json.as_ref());
             written += 1;
         }
-        let batches = Messages::split(&messages.into()).expect("messages");
+        let batches = Messages::split(messages.into()).expect("messages");
         let singles =
             || batches.iter().flat_map(Messages::items).map(|part| Few::One(Messages::One(part))).collect();
         for batches in if self.dice.chance(0.5) { vec![batches.clone()] } else { singles() } {

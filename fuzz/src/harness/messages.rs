@@ -104,7 +104,7 @@ pub fn batches(u: &mut Unstructured<'_>) -> Result<Few<Messages>> {
     for _ in 0..u.int_in_range(1..=9)? {
         push_item(&mut written, &payload(u)?, None);
     }
-    Ok(Messages::split(&written.into()).expect("messages"))
+    Ok(Messages::split(written.into()).expect("messages"))
 }
 
 /// Data in a row, each with its own number in it.

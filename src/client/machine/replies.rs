@@ -70,7 +70,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.finish_parting() {
             return;
         }
-        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
+        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info.into())));
         let inbox = self.requests.inbox.subscription(self.entropy.as_mut());
         self.requests.inbox.replies = Reassembly::default();
         let mut subscriptions = self.subscriptions.resubscribe();

@@ -1,5 +1,6 @@
 //! The commands of the application, one arm each.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use super::super::table::ListenerEntry;
@@ -45,11 +46,14 @@ impl Endpoint {
                 self.connect(now, socket, &subject, id, config)
             }
             Command::PublishMany { subject, batches } => self.publish_many(&subject, batches),
-            Command::SocketWrite { sockets, batches, volatile } => match sockets[..] {
-                [socket] => self.write(now, socket, batches.into_iter(), volatile),
-                _ => sockets
-                    .iter()
-                    .for_each(|&socket| self.write(now, socket, batches.iter().cloned(), volatile)),
+            Command::SocketWrite { sockets, batches, volatile } => match (sockets, batches) {
+                (Few::One(socket), Few::One(batch)) => self.write(now, socket, iter::once(batch), volatile),
+                (Few::One(socket), Few::Many(batches)) => {
+                    self.write(now, socket, batches.into_iter(), volatile)
+                }
+                (Few::Many(sockets), batches) => sockets
+                    .into_iter()
+                    .for_each(|socket| self.write(now, socket, batches.iter().cloned(), volatile)),
             },
             Command::SocketWriteTimed { sockets, item, volatile, ttl } => {
                 self.write_timed(now, &sockets, &item, (volatile, now + ttl));

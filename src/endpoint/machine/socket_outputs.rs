@@ -55,14 +55,14 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     Some(Token::SocketAsk(handle, key)),
-                    Request { kind, message, timeout, wait_for_interest, ttl: None },
+                    Request { kind, message: *message, timeout, wait_for_interest, ttl: None },
                 );
             }
             Output::CancelAsk(key) => {
                 self.client.cancel_where(|token| token == Token::SocketAsk(handle, key));
             }
             Output::AskAnyone { tag, message, timeout } => {
-                self.ask_anyone(now, Token::Socket(handle, tag), message, timeout);
+                self.ask_anyone(now, Token::Socket(handle, tag), *message, timeout);
             }
             Output::NoteUnheard(subject) => self.unheard.note(now, subject),
             Output::Proven => self.table.note_proven(handle),
@@ -144,12 +144,12 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     Some(token(tag)),
-                    Request { kind, message, timeout, wait_for_interest, ttl: None },
+                    Request { kind, message: *message, timeout, wait_for_interest, ttl: None },
                 );
             }
             Output::Probe { tag, message, timeout } => {
                 let (kind, wait_for_interest) = (RequestKind::Publish, false);
-                let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
+                let request = Request { kind, message: *message, timeout, wait_for_interest, ttl: None };
                 self.client.request(now, Some(token(tag)), request);
             }
             Output::Cancel(tag) => {

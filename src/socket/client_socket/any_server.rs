@@ -60,7 +60,7 @@ impl ClientSocket {
         let tag = self.channel.next_tag(TagKind::ConnectAnyone);
         self.any.number = tag.number;
         let timeout = self.channel.config.command_timeout;
-        self.channel.outputs.push_back(Output::AskAnyone { tag, message, timeout });
+        self.channel.outputs.push_back(Output::AskAnyone { tag, message: message.into(), timeout });
     }
 
     /// Handles that nobody got the question, or that it could not be asked.

@@ -229,7 +229,7 @@ fn asks_within(socket: &mut ClientSocket, start: Instant, ms: u64) -> Vec<(u128,
         socket.handle_timeout(at);
         while let Some(output) = socket.poll_output() {
             if let Output::Request { tag, message, .. } = output {
-                asked.push(((at - start).as_millis(), tag, message));
+                asked.push(((at - start).as_millis(), tag, *message));
             }
         }
     }

@@ -147,7 +147,7 @@ impl Conat {
         }
         let message = Message { subject, payload, headers: Headers::default().with_json(json) };
         let timeout = deadline.saturating_duration_since(now);
-        around.outputs.push_back(Output::Ask { key, message, timeout, terms });
+        around.outputs.push_back(Output::Ask { key, message: message.into(), timeout, terms });
     }
 
     pub(super) fn peer(&self) -> Option<&Subject> {
@@ -485,7 +485,7 @@ impl Conat {
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind, number: self.number };
         let message = Message { subject, payload, headers };
-        around.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest: false });
+        around.outputs.push_back(Output::Request { tag, message: message.into(), timeout, wait_for_interest: false });
         tag.number
     }
 }

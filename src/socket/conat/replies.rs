@@ -60,7 +60,7 @@ pub(super) fn again(message: Message, messages: usize) -> Output {
         return Output::Publish(message);
     }
     let tag = Tag { kind: TagKind::Resent, number: u32::from(messages > 1) };
-    Output::Probe { tag, message, timeout: REFUSAL_TIMEOUT }
+    Output::Probe { tag, message: message.into(), timeout: REFUSAL_TIMEOUT }
 }
 
 /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked again.

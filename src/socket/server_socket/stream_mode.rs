@@ -24,7 +24,7 @@ impl ServerSocket {
         }
         if let Some(message) = self.channel.accept_message(&self.client, &connect, false) {
             let (tag, timeout) = (self.channel.next_tag(TagKind::Accept), ARRIVAL_TIMEOUT);
-            self.channel.outputs.push_back(Output::Probe { tag, message, timeout });
+            self.channel.outputs.push_back(Output::Probe { tag, message: message.into(), timeout });
         }
         self.unproven = Some(connect.into());
     }

@@ -149,7 +149,7 @@ impl Stream {
                     message.headers.json = self.identity.as_ref().or(identity).cloned();
                     self.probe = self.probe.wrapping_add(1);
                     let tag = Tag { kind: TagKind::Probe, number: self.probe };
-                    Output::Probe { tag, message, timeout: self.keep_alive_timeout }
+                    Output::Probe { tag, message: message.into(), timeout: self.keep_alive_timeout }
                 } else {
                     Output::Publish(message)
                 });
@@ -221,7 +221,7 @@ impl Stream {
                 let message = Message { subject, payload, headers };
                 if asks {
                     let tag = Tag { kind: TagKind::Resent, number: 0 };
-                    return Output::Probe { tag, message, timeout: self.keep_alive_timeout };
+                    return Output::Probe { tag, message: message.into(), timeout: self.keep_alive_timeout };
                 }
                 Output::Publish(message)
             }

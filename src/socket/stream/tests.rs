@@ -109,8 +109,12 @@ impl Pair {
         }
         let other = 1 - end;
         for output in std::mem::take(&mut self.outputs[end]) {
+            let output = match output {
+                Output::Probe { message, .. } => Output::Publish(*message),
+                other => other,
+            };
             match output {
-                Output::Publish(mut message) | Output::Probe { mut message, .. } => {
+                Output::Publish(mut message) => {
                     self.frames[end] += 1;
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
                     let around = &mut around.with(&mut self.outputs[other]);

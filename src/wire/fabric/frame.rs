@@ -217,7 +217,7 @@ impl Head {
     /// Appends what has been collected, and begins anew.
     #[inline(always)]
     pub(super) fn flush(&mut self, out: &mut BytesMut) {
-        out.put_slice(self.bytes());
+        out.extend_from_slice(self.bytes());
         self.length = 0;
     }
 

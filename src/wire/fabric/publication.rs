@@ -1,6 +1,6 @@
 //! The bodies of PUBLISH and DELIVER from the flags on: they differ by an acknowledgement and a pattern.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::GIVEN_PAYLOAD_BYTES;
 use super::frame::{DecodeError, Head, Reader, finish, kind, push_name, push_text};
@@ -122,7 +122,7 @@ pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publica
     }
     head.flush(out);
     if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
-        out.put_slice(&payload.raw);
+        out.extend_from_slice(&payload.raw);
         return None;
     }
     Some(payload.raw)

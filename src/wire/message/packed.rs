@@ -8,7 +8,7 @@ mod classes;
 use classes::Tally;
 pub use classes::{ItemRef, Sizes};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Encoding, Json, Payload};
 use crate::base::Few;
@@ -174,17 +174,19 @@ impl Messages {
     }
 
     /// Returns what `raw`, messages to its end, is best sent as. `None`: it is no messages.
-    pub fn split(raw: &Bytes) -> Option<Few<Self>> {
+    pub fn split(raw: Bytes) -> Option<Few<Self>> {
+        let mut rest = &raw[..];
+        let raw = &match split_item(&mut rest) {
+            // What is written alone is the only one mostly.
+            Some(ItemRef { encoding, payload, json: None }) if rest.is_empty() => {
+                let length = payload.len();
+                return Some(Few::One(Self::One(Item { payload: last_of(raw, encoding, length), json: None })));
+            }
+            Some(first) if rest.is_empty() => return Some(Few::One(Self::One(first.checked(&raw)?))),
+            _ => raw,
+        };
         let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, tally: Tally::default() };
         let mut rest = &raw[..];
-        if !rest.is_empty() {
-            // What is written alone is the only one mostly.
-            let first = split_item(&mut rest)?;
-            if rest.is_empty() {
-                return Some(Few::One(Self::One(first.checked(raw)?)));
-            }
-            cut.put(0, raw.len() - rest.len(), &first)?;
-        }
         while !rest.is_empty() {
             let start = raw.len() - rest.len();
             let item = split_item(&mut rest)?;
@@ -298,6 +300,12 @@ impl ItemRef<'_> {
     fn checked(&self, raw: &Bytes) -> Option<Item> {
         self.json.is_none_or(|json| Json::parse(raw.slice_ref(json)).is_ok()).then(|| self.shared(raw))
     }
+}
+
+/// Returns a payload of so many bytes that stands at the end of `raw`, without taking another share of it.
+fn last_of(mut raw: Bytes, encoding: Encoding, length: usize) -> Payload {
+    raw.advance(raw.len() - length);
+    Payload { encoding, raw }
 }
 
 /// Takes the next message from the front of `rest`.

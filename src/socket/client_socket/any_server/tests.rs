@@ -40,7 +40,7 @@ impl Client {
     fn question(&self) -> (Tag, Message) {
         let asked = self.said.iter().rev().find_map(|output| match output {
             Output::AskAnyone { tag, message, .. } | Output::Request { tag, message, .. } => {
-                Some((*tag, message.clone()))
+                Some((*tag, Message::clone(message)))
             }
             _ => None,
         });
@@ -103,7 +103,7 @@ fn taken_by(server: &str, now: Instant, question: &Message, own_tag: u64) -> (Se
     let mut socket = ServerSocket::with_stream(now, client, SocketConfig::default(), &offer, own_tag);
     socket.accept_unproven(now, connect);
     let accept = std::iter::from_fn(|| socket.poll_output()).find_map(|output| match output {
-        Output::Probe { message, .. } => Some(message),
+        Output::Probe { message, .. } => Some(*message),
         _ => None,
     });
     (socket, accept.expect("it accepts"))
@@ -152,7 +152,7 @@ fn who_says_nothing_for_two_seconds_proves_itself_and_the_server_asks_once_it_la
     assert_eq!(client.said, []);
     client.run(Duration::from_millis(1));
     let [Output::Probe { message, .. }] = client.said.as_slice() else { panic!("{:?}", client.said) };
-    let status = message.clone();
+    let status = Message::clone(message);
     // The server has heard nothing of it.
     let asked = |server: &mut ServerSocket, now| {
         server.handle_timeout(now);

@@ -1,11 +1,8 @@
 //! Messages in a row that are not all data: what they take of each window, taken apart, and joined with the
 //! control behind them.
 
-use bytes::Buf;
-
-use super::{Item, Messages, PackedMessages, is_small, push_item, push_length, split_item};
+use super::{Item, Messages, PackedMessages, is_small, last_of, push_item, push_length, split_item};
 use crate::wire::Encoding;
-use crate::wire::message::Payload;
 use crate::wire::message::stream::{Class, Status};
 
 /// A message where it stands among others.
@@ -178,13 +175,12 @@ impl PackedMessages {
     }
 
     /// Returns the only message, without taking another share of its bytes; or all of them as they were.
-    pub fn into_one(mut self) -> Result<Item, Self> {
+    pub fn into_one(self) -> Result<Item, Self> {
         let mut rest = &self.raw[..];
         match split_item(&mut rest) {
             Some(ItemRef { encoding, payload, json: None }) if rest.is_empty() => {
-                let before = self.raw.len() - payload.len();
-                self.raw.advance(before);
-                Ok(Item { payload: Payload { encoding, raw: self.raw }, json: None })
+                let length = payload.len();
+                Ok(Item { payload: last_of(self.raw, encoding, length), json: None })
             }
             Some(item) if rest.is_empty() => Ok(item.shared(&self.raw)),
             _ => Err(self),

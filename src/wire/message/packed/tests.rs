@@ -22,7 +22,7 @@ fn sizes(batches: &[Messages]) -> Vec<u32> {
 #[test]
 fn what_was_written_is_cut_within_the_bounds_of_a_run() {
     let small = (0, vec![1; 10], None);
-    let cut = |items: &[_]| Messages::split(&raw(items)).expect("messages");
+    let cut = |items: &[_]| Messages::split(raw(items)).expect("messages");
     assert_eq!(sizes(&cut(&vec![small.clone(); 600])), [256, 256, 88]);
     assert_eq!(sizes(&cut(&vec![small.clone(); 257])), [256, 1]);
     assert!(matches!(cut(std::slice::from_ref(&small))[..], [Messages::One(_)]));
@@ -33,16 +33,16 @@ fn what_was_written_is_cut_within_the_bounds_of_a_run() {
         sizes(&cut(&[small.clone(), small.clone(), big.clone(), big, small.clone(), small])),
         [2, 1, 1, 2]
     );
-    assert_eq!(Messages::split(&Bytes::new()), Some(Vec::new().into()));
+    assert_eq!(Messages::split(Bytes::new()), Some(Vec::new().into()));
 }
 
 #[test]
 fn headers_that_not_everybody_takes_travel_alone_and_what_is_no_json_is_refused() {
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     let with = |json: &str| (0, vec![1], Some(json.to_owned()));
-    let cut = Messages::split(&raw(&[with("{}"), with("[1]"), with(&deep), with("{}")])).expect("messages");
+    let cut = Messages::split(raw(&[with("{}"), with("[1]"), with(&deep), with("{}")])).expect("messages");
     assert_eq!(sizes(&cut), [2, 1, 1]);
-    assert_eq!(Messages::split(&raw(&[with("{}"), with("{]")])), None);
+    assert_eq!(Messages::split(raw(&[with("{}"), with("{]")])), None);
 }
 
 proptest! {
@@ -56,7 +56,7 @@ proptest! {
     ) {
         let items: Vec<_> = items.into_iter().map(|(encoding, size, json)| (encoding, vec![encoding; size], json)).collect();
         let raw = raw(&items);
-        let batches = Messages::split(&raw).expect("messages");
+        let batches = Messages::split(raw.clone()).expect("messages");
         let again: Vec<Item> = batches.iter().flat_map(|batch| batch.items().collect::<Vec<_>>()).collect();
         let shown: Vec<_> = again.iter().map(|Item { payload, json }| {
             (payload.encoding.0, payload.raw.to_vec(), json.as_ref().map(|json| json.as_str().to_owned()))
@@ -72,7 +72,7 @@ proptest! {
         }
         // A truncated record is refused, or ends between two messages.
         let cut = cut.index(raw.len() + 1);
-        if let Some(fewer) = Messages::split(&raw.slice(..cut)) {
+        if let Some(fewer) = Messages::split(raw.slice(..cut)) {
             let count = fewer.iter().map(Messages::count).sum::<u32>() as usize;
             prop_assert!(again[..count].iter().eq(fewer.iter().flat_map(|batch| batch.items().collect::<Vec<_>>()).collect::<Vec<_>>().iter()));
         }
