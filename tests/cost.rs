@@ -15,7 +15,7 @@ use selvedge::base::{Entropy, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::subject::Subject;
 use selvedge::wire::{
-    AckId, ClientOp, Headers, Json, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
+    AckId, ClientOp, Headers, Json, Message, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
     WatchRequest,
 };
 
@@ -114,16 +114,16 @@ fn publish(subject: &str, done: bool, AckId(number): AckId) -> ClientOp {
 }
 
 fn publish_part(subject: &str, number: u64, (seq, done): (u32, bool)) -> ClientOp {
-    let publication = Publication {
-        subject: Subject::parse(subject).expect("valid"),
-        id: number.to_string().into(),
+    let publication = Publication::chunk(
+        number.to_string().into(),
         seq,
         done,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack("x"),
-        headers: Headers::default(),
-    };
+        Message {
+            subject: Subject::parse(subject).expect("valid"),
+            payload: Payload::msgpack("x"),
+            headers: Headers::default(),
+        },
+    );
     ClientOp::Publish { ack: None, publication }
 }
 

@@ -10,7 +10,7 @@ use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::link::ReadWindow;
 use selvedge::subject::Subject;
 use selvedge::wire::{
-    ClientOp, Headers, Json, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
+    ClientOp, Headers, Json, Message, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
 };
 
 /// What the network carries to the receiver.
@@ -104,16 +104,16 @@ fn nobody() -> Json {
 }
 
 fn publication(subject: &str) -> ClientOp {
-    let publication = Publication {
-        subject: Subject::parse(subject).expect("valid"),
-        id: "1".into(),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack("x"),
-        headers: Headers::default(),
-    };
+    let publication = Publication::chunk(
+        "1".into(),
+        0,
+        true,
+        Message {
+            subject: Subject::parse(subject).expect("valid"),
+            payload: Payload::msgpack("x"),
+            headers: Headers::default(),
+        },
+    );
     ClientOp::Publish { ack: None, publication }
 }
 

@@ -10,8 +10,8 @@ use selvedge::base::SeededEntropy;
 use selvedge::broker::{AuthorizerConfig, Broker, BrokerConfig, ConnectionInfo, PeerId};
 use selvedge::subject::Subject;
 use selvedge::wire::{
-    AckId, ClientOp, Headers, MessageId, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
-    WatchRequest,
+    AckId, ClientOp, Headers, Message, MessageId, Payload, Publication, ServerOp, Subscription,
+    SubscriptionClass, WatchRequest,
 };
 
 /// Counts what is allocated and not freed.
@@ -81,16 +81,16 @@ fn subscribe(pattern: &str, queue: &str) -> impl FnOnce(AckId) -> ClientOp {
 }
 
 fn publish(subject: &str, id: &str, done: bool, bytes: usize) -> impl FnOnce(AckId) -> ClientOp {
-    let publication = Publication {
-        subject: Subject::parse(subject).expect("valid"),
-        id: MessageId::from(id),
-        seq: 0,
+    let publication = Publication::chunk(
+        MessageId::from(id),
+        0,
         done,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack(vec![0; bytes]),
-        headers: Headers::default(),
-    };
+        Message {
+            subject: Subject::parse(subject).expect("valid"),
+            payload: Payload::msgpack(vec![0; bytes]),
+            headers: Headers::default(),
+        },
+    );
     move |_| ClientOp::Publish { ack: None, publication }
 }
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use selvedge::base::SeededEntropy;
 use selvedge::broker::{Broker, BrokerConfig};
 use selvedge::subject::{Pattern, Subject};
-use selvedge::wire::{ClientOp, Headers, Json, Payload, Publication, Subscription, SubscriptionClass};
+use selvedge::wire::{
+    ClientOp, Headers, Json, Message, Payload, Publication, Subscription, SubscriptionClass,
+};
 
 use super::{PAYLOAD_BYTES, Work};
 
@@ -60,14 +62,14 @@ pub fn route(patterns: usize) -> Work {
 
 /// A whole message of one chunk, with a sequence number, as a socket sends it.
 pub fn publication(subject: &str) -> Publication {
-    Publication {
-        subject: Subject::parse(subject).expect("valid"),
-        id: Arc::from("0123456789abcdef0123456789abcdef"),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES])),
-        headers: Headers { seq: Some(123_456), ..Headers::default() },
-    }
+    Publication::chunk(
+        Arc::from("0123456789abcdef0123456789abcdef"),
+        0,
+        true,
+        Message {
+            subject: Subject::parse(subject).expect("valid"),
+            payload: Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES])),
+            headers: Headers::numbered(Some(123_456), None),
+        },
+    )
 }

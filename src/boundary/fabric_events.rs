@@ -253,7 +253,7 @@ fn message_body(out: &mut EventBuffer, message: &Message) {
     let headers = &message.headers;
     // The reply subject has its own field; the others are there only when somebody speaks the sockets'
     // protocol by hand.
-    if headers.command.is_some() || headers.seq.is_some() || headers.attempt.is_some() {
+    if headers.command.is_some() || headers.seq().is_some() || headers.attempt().is_some() {
         out.json(join(headers).as_ref());
     } else {
         out.json(headers.json.as_ref());

@@ -33,6 +33,11 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
         self.entries.get(position)
     }
 
+    /// Returns the value, if there is one.
+    pub(super) fn only(&self) -> Option<&V> {
+        if let [(_, value)] = &self.entries[..] { Some(value) } else { None }
+    }
+
     /// Returns every key.
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
         self.entries.iter().map(|(key, _)| key)

@@ -10,7 +10,7 @@ use crate::wire::{Publication, Subscription};
 /// Returns whether a publish is small enough. Headers count with the payload: they are stored and sent as it
 /// is.
 pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication) -> Result<(), Refusal> {
-    if publication.id.len() > MAX_ID_BYTES {
+    if publication.id().len() > MAX_ID_BYTES {
         return Err(Refusal::IdTooLong { limit: MAX_ID_BYTES });
     }
     let command = publication.headers.command.as_ref().map_or(0, |command| command.as_str().len());

@@ -407,7 +407,7 @@ impl Broker {
         let (max_payload, max_message) =
             (self.max_payload_beyond(*max_payload), Some(self.config.max_message_bytes as u64));
         let monitor = self.config.report_interval_ms;
-        ServerOp::Info(Info {
+        ServerOp::Info(Box::new(Info {
             max_payload,
             id,
             cluster_name,
@@ -416,7 +416,7 @@ impl Broker {
             large: None,
             max_message,
             monitor,
-        })
+        }))
     }
 
     /// Retires those that became slow consumers meanwhile, and gives back the memory of what has ended. Not

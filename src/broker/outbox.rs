@@ -176,8 +176,10 @@ impl Outbox {
     /// [`TAKE_BYTES`].
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>, most: usize) {
         if self.bytes < TAKE_BYTES && self.ops.len() <= most && self.flows.is_none() {
-            if self.ops.len() == 1 {
-                into.extend(self.ops.pop_front());
+            if self.ops.len() == 1
+                && let Some(only) = self.ops.pop_front()
+            {
+                into.push(only);
             } else {
                 into.extend(self.ops.drain(..));
             }
@@ -281,7 +283,7 @@ fn cost(op: &ServerOp) -> usize {
 /// Returns the bytes of a publication: subject, id, payload and headers. In a bundle every message counts its
 /// own names, as it would alone.
 pub(super) fn publication_size(publication: &Publication) -> usize {
-    let names = publication.subject.as_str().len() + publication.id.len();
+    let names = publication.subject.as_str().len() + publication.id().len();
     names * publication.count() as usize + publication.payload.raw.len() + headers_size(&publication.headers)
 }
 

@@ -19,8 +19,8 @@ use super::outbox::SHARED_FROM_BYTES;
 use super::peer_id::PeerId;
 use super::upstream::Class;
 use crate::base::Entropy;
-use crate::subject::{Interest, Pattern};
-use crate::wire::{AckId, MessageId, Publication, SocketCommand, chunk_id};
+use crate::subject::{Interest, Pattern, Route};
+use crate::wire::{AckId, Form, MessageId, Publication, SocketCommand, chunk_id};
 
 /// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
 /// one member.
@@ -174,33 +174,37 @@ impl Router {
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
     ) -> Result<Routed, Refusal> {
+        let route = self.interest.route(&publication.subject);
+        if let Some((peer, pattern, way)) = self.only_receiver(&route, &publication, choice) {
+            let is_counted = deliver(peer, pattern, publication, (false, true, way)) && !pattern.is_silent();
+            return Ok(Routed { count: is_counted.into(), ..Routed::default() });
+        }
         let bytes = publication.payload.raw.len();
         let mut leaving = Vec::new();
-        let mut part = match (publication.seq, publication.done) {
-            (0, true) => Part::Whole,
-            (0, false) => {
+        let mut part = match publication.part() {
+            None => Part::Whole,
+            Some(chunk) if chunk.seq == 0 => {
                 self.unfinished.make_room((publisher, owner))?;
                 let id = chunk_id(account.origin(), &entropy.id());
                 Part::First(id, Vec::new())
             }
-            _ => {
-                if let Err(refusal) = self.unfinished.grow(publisher, &publication.id, bytes, max_message) {
-                    if publication.done {
-                        self.unfinished.end(publisher, &publication.id);
+            Some(chunk) => {
+                if let Err(refusal) = self.unfinished.grow(publisher, &chunk.id, bytes, max_message) {
+                    if chunk.done {
+                        self.unfinished.end(publisher, &chunk.id);
                     }
                     return Err(refusal);
                 }
-                leaving = self.unfinished.leaving(publisher, &publication.id);
-                Part::Later(self.unfinished.begun(publisher, &publication.id)?)
+                leaving = self.unfinished.leaving(publisher, &chunk.id);
+                Part::Later(self.unfinished.begun(publisher, &chunk.id)?)
             }
         };
-        let id = match &part {
-            Part::Whole => None,
-            Part::First(id, _) | Part::Later(Begun { id, .. }) => {
-                Some(std::mem::replace(&mut publication.id, id.clone()))
+        let id = match (&part, &mut publication.form) {
+            (Part::First(id, _) | Part::Later(Begun { id, .. }), Form::Chunk(chunk)) => {
+                Some(std::mem::replace(&mut Arc::make_mut(chunk).id, id.clone()))
             }
+            _ => None,
         };
-        let route = self.interest.route(&publication.subject);
         let others = if is_question(&publication) {
             other_groups(self.interest.on(&route), entropy)
         } else {
@@ -234,7 +238,7 @@ impl Router {
                     skipped = true;
                     continue;
                 }
-                if publication.bundled > 0 && group.members.len() > 1 {
+                if publication.is_bundle() && group.members.len() > 1 {
                     if let Some(before) = last.take() {
                         deliver_counted(before, publication.clone());
                     }
@@ -262,7 +266,7 @@ impl Router {
                 let begun = Begun { id: secret, assignments: Assignments::new(members) };
                 memory = self.unfinished.begin(now, (publisher, owner), id, (begun, bytes));
             }
-            (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
+            (Part::Later(_), Some(id)) if publication.is_done() => self.unfinished.end(publisher, &id),
             _ => {}
         }
         is_last.set(true);
@@ -270,6 +274,22 @@ impl Router {
             deliver_counted(last, publication);
         }
         Ok(Routed { count, skipped, memory })
+    }
+
+    /// Returns who gets a publication, if it goes as it is to one, and nothing is to be chosen, as nearly all
+    /// do.
+    fn only_receiver<'a>(
+        &'a self,
+        route: &'a Route,
+        publication: &Publication,
+        choice: Choice,
+    ) -> Option<(PeerId, &'a Pattern, Way)> {
+        let mut patterns = self.interest.on(route);
+        let ((pattern, groups), None) = (patterns.next()?, patterns.next()) else { return None };
+        let group = groups.only()?;
+        let &(peer, _) = group.members.nth(0).filter(|_| group.members.len() == 1)?;
+        let is_chosen_here = group.way.class != Class::Group || choice == Choice::ByPattern;
+        (is_chosen_here && publication.part().is_none()).then_some((peer, pattern, group.way))
     }
 
     /// Calls `deliver` for one member of each group of one pattern, but for those of [`Class::Group`] unless
@@ -330,19 +350,19 @@ impl Router {
         (publisher, owner): (PeerId, Owner),
         publication: &Publication,
     ) -> usize {
-        match (publication.seq, publication.done) {
-            (0, true) => 0,
-            (0, false) => {
+        match publication.part() {
+            None => 0,
+            Some(chunk) if chunk.seq == 0 => {
                 if self.unfinished.make_room((publisher, owner)).is_err() {
                     return 0;
                 }
-                let (id, bytes) = (publication.id.clone(), publication.payload.raw.len());
+                let (id, bytes) = (chunk.id.clone(), publication.payload.raw.len());
                 self.unfinished.begin_refused(now, (publisher, owner), id, bytes)
             }
-            (_, done) => {
-                let (id, bytes) = (&publication.id, publication.payload.raw.len());
+            Some(chunk) => {
+                let (id, bytes) = (&chunk.id, publication.payload.raw.len());
                 let _ = self.unfinished.grow(publisher, id, bytes, 0);
-                if done {
+                if chunk.done {
                     self.unfinished.end(publisher, id);
                 }
                 0
@@ -424,7 +444,7 @@ fn deliver_by_name<'a>(
             let at = if count == 1 { 0 } else { entropy.below(count) };
             part.pick_among(&groups, at)
         };
-        if publication.bundled > 0 && count > 1 {
+        if publication.is_bundle() && count > 1 {
             publication.clone().for_each_single(|single| {
                 if let Some(receiver) = pick() {
                     deliver(receiver, single);

@@ -223,7 +223,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                     self.requests.handle_reply(now, &mut self.out, single);
                 });
             }
-            ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
+            ServerOp::Deliver { pattern, publication } if publication.is_bundle() => {
                 let Some(bundle) = publication.into_bundle() else { return };
                 if let Some((&last, others)) = self.subscriptions.members(&pattern).split_last() {
                     let copies =
@@ -280,8 +280,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// stands before it: then it need not pass through [`Self::handle_op`] and an event.
     pub fn only_owner(&mut self, op: &ServerOp) -> Option<T> {
         let ServerOp::Deliver { pattern, publication } = op else { return None };
-        let is_whole = publication.seq == 0 && publication.done;
-        if !is_whole || !self.out.events.is_empty() || self.is_closed() {
+        if publication.part().is_some() || !self.out.events.is_empty() || self.is_closed() {
             return None;
         }
         self.subscriptions.only_member(pattern)
@@ -386,7 +385,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Notes an incomplete message, whose other chunks may never arrive.
     fn expect_rest(&mut self, now: Instant, publication: &Publication) {
-        if !publication.done && self.prune_at.is_none() {
+        if !publication.is_done() && self.prune_at.is_none() {
             self.prune_at = Some(now + PARTIAL_LIFETIME);
         }
     }

@@ -197,7 +197,7 @@ mod tests {
         let payload = Payload::msgpack(vec![0; bytes]);
         let subject = Subject::parse(subject).expect("valid");
         let message = Message { subject, payload, headers: Headers::default() };
-        ClientOp::Publish { ack: None, publication: Publication::whole("1".into(), message) }
+        ClientOp::Publish { ack: None, publication: Publication::whole(message) }
     }
 
     fn popped(queue: &mut OpQueue) -> String {

@@ -1,13 +1,15 @@
 //! The operations that a client has for its broker, in order. Consecutive messages on one subject become a
 //! bundle.
 
+use std::sync::Arc;
+
 use super::inbox::parse_reply_token;
 use super::op_queue::{OpQueue, Source};
 use crate::base::{Entropy, SecretIds};
 use crate::subject::Subject;
 use crate::wire::{
-    AckId, Bundle, BundleBuilder, ClientOp, Headers, LargeMessages, Message, MessageId, Payload, Publication,
-    WatchRequest, can_be_bundled, split,
+    AckId, Bundle, BundleBuilder, Chunk, ClientOp, Form, Headers, LargeMessages, Message, MessageId, Payload,
+    Publication, WatchRequest, can_be_bundled, split,
 };
 
 /// Operations, oldest first.
@@ -17,8 +19,8 @@ pub(super) struct Outbound {
     /// What the next message of the same source may join.
     open: Open,
     source: Source,
-    /// Shared by all messages of one chunk: there is nothing to join by it.
-    message_id: MessageId,
+    /// What messages of one chunk are called, all of them: there is nothing to join by it.
+    alone: Arc<Chunk>,
     /// Of the ids of messages in chunks.
     ids: SecretIds,
     /// Largest chunk of a message.
@@ -52,10 +54,11 @@ enum Open {
 
 impl Outbound {
     pub(super) fn new(message_id: MessageId, entropy: &mut dyn Entropy) -> Self {
+        let alone = Chunk { id: message_id, seq: 0, done: true }.into();
         let (ops, open, chunk) = (OpQueue::default(), Open::Nothing, chunk_size(DEFAULT_MAX_PAYLOAD));
         let source = Source::Application;
         let (ids, most) = (SecretIds::new(entropy), usize::MAX);
-        Self { ops, open, source, message_id, ids, chunk, whole: None, max_message: most, harmless: most }
+        Self { ops, open, source, alone, ids, chunk, whole: None, max_message: most, harmless: most }
     }
 
     /// Sets the largest payload that the broker takes, and how larger messages travel.
@@ -169,7 +172,7 @@ impl Outbound {
         if bundle.len() > self.chunk {
             return bundle.messages().for_each(|message| self.send(source, message, Confirm::Never));
         }
-        let publication = Publication::of_bundle(bundle, self.message_id.clone());
+        let publication = Publication::of_bundle(bundle);
         self.push_from(source, ClientOp::Publish { ack: None, publication });
     }
 
@@ -214,13 +217,13 @@ impl Outbound {
 
     fn close_bundle(&mut self) {
         if let Open::Many(builder) = std::mem::replace(&mut self.open, Open::Nothing) {
-            let publication = Publication::of_bundle(builder.finish(), self.message_id.clone());
+            let publication = Publication::of_bundle(builder.finish());
             self.ops.push_from(self.source, ClientOp::Publish { ack: None, publication });
         }
     }
 
     fn single(&self, message: Message) -> Publication {
-        Publication::whole(self.message_id.clone(), message)
+        Publication { form: Form::Chunk(self.alone.clone()), ..Publication::whole(message) }
     }
 }
 
@@ -230,7 +233,7 @@ fn chunk_size(max_payload: usize) -> usize {
 
 /// Returns whether all that is sent there goes to one end: a message of a socket, or an answer.
 fn has_one_owner(subject: &Subject, headers: &Headers) -> bool {
-    let is_of_socket = headers.seq.is_some() || headers.command.is_some() || headers.attempt.is_some();
+    let is_of_socket = headers.seq().is_some() || headers.command.is_some() || headers.attempt().is_some();
     is_of_socket || parse_reply_token(subject.last_token()).is_some()
 }
 
@@ -247,7 +250,7 @@ mod tests {
     use crate::base::SeededEntropy;
 
     fn message(subject: &str, seq: Option<u64>) -> Message {
-        let headers = Headers { seq, ..Headers::default() };
+        let headers = Headers::numbered(seq, None);
         Message { subject: Subject::parse(subject).expect("valid"), payload: Payload::msgpack("x"), headers }
     }
 

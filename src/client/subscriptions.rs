@@ -353,8 +353,10 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         publication: Publication,
         mut deliver: impl FnMut(T, Message),
     ) {
-        let Publication { subject, id, .. } = &publication;
-        let begun = self.draining.find(pattern, |entry| entry.reassembly.holds(subject, id));
+        let begun = publication.part().and_then(|chunk| {
+            let holds = |reassembly: &Reassembly| reassembly.holds(&publication.subject, &chunk.id);
+            self.draining.find(pattern, |entry| holds(&entry.reassembly))
+        });
         let entry = match begun.or_else(|| self.draining_owner(pattern)) {
             Some(drain) => self.draining.get_mut(pattern, drain),
             None => self.by_pattern.get_mut(pattern),

@@ -121,6 +121,20 @@ impl Endpoint {
         }
     }
 
+    /// Lets sockets send until there is something for the broker. Returns whether there is.
+    fn flush_until_said(&mut self) -> bool {
+        let (Some(now), mut rounds) = (self.latest, 0) else { return false };
+        while !self.client.has_op() && self.table.has_unflushed() {
+            self.flush_sockets(now, false);
+            rounds += 1;
+            debug_assert!(
+                rounds < MAX_SILENT_ROUNDS,
+                "a socket asks for one turn after another, and says nothing"
+            );
+        }
+        self.client.has_op()
+    }
+
     /// Lets those send on who have messages in pieces for this endpoint.
     fn share_out(&mut self, now: Instant) {
         while let Some(decision) = self.intake.poll_decision(now) {
@@ -221,19 +235,8 @@ impl Machine for Endpoint {
     /// Returns the next operation for the broker. What sockets have to send leaves when the rest has:
     /// together, for a batch of commands or of input.
     fn poll_output(&mut self) -> Option<ClientOp> {
-        let mut rounds = 0;
-        while !self.client.has_op() {
-            if !self.table.has_unflushed() {
-                return None;
-            }
-            self.flush_sockets(self.latest?, false);
-            rounds += 1;
-            debug_assert!(
-                rounds < MAX_SILENT_ROUNDS,
-                "a socket asks for one turn after another, and says nothing"
-            );
-        }
-        self.client.poll_op()
+        let says = self.client.has_op() || (self.table.has_unflushed() && self.flush_until_said());
+        if says { self.client.poll_op() } else { None }
     }
 
     fn has_room(&self) -> bool {

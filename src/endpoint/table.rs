@@ -10,10 +10,10 @@ use super::intake::Intake;
 use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Entropy, Handle, SeededEntropy, earliest};
 use crate::socket::{
-    ClientSocket, GapPool, Listener, Next, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
+    ClientSocket, GapPool, Listener, Output, Payer, ServerSocket, SocketConfig, SocketEnd, SocketUsage,
 };
 use crate::subject::Subject;
-use crate::wire::{Bundle, Message};
+use crate::wire::{Bundle, Message, Messages};
 
 /// All of them, in the order of their creation, so that a simulated run replays.
 pub(super) struct Table {
@@ -162,16 +162,23 @@ impl Table {
         accepts
     }
 
-    /// Hands one numbered message to a socket, which takes it if it is just what is next there.
-    pub(super) fn try_accept_one(&mut self, now: Instant, handle: Handle, message: &mut Message) -> Next {
-        let Some(socket) = self.sockets.get_mut(&handle) else { return Next::No };
+    /// Hands one numbered message to a socket, which takes it if it is just what is next there. Returns
+    /// whether; what the application gets at once is put into `given`.
+    pub(super) fn try_accept_one(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        message: &mut Message,
+        given: &mut Option<Messages>,
+    ) -> bool {
+        let Some(socket) = self.sockets.get_mut(&handle) else { return false };
         let socket = socket.end_mut();
-        let next = socket.try_accept_one(now, message);
-        let rests = next != Next::No && socket.rests();
+        let accepts = socket.try_accept_one(now, message, given);
+        let rests = accepts && socket.rests();
         if !rests || !socket.outputs().is_empty() {
             self.handle_accepted(handle, rests);
         }
-        next
+        accepts
     }
 
     /// A socket that has taken something is not looked at again if nothing follows from it.
@@ -397,13 +404,13 @@ impl Table {
     /// outputs are to be drained. `are_fresh`: without those that have had their turn, and wait for the next
     /// one. Returns whether anything came in pieces.
     pub(super) fn flush(&mut self, now: Instant, intake: &mut Intake, are_fresh: bool) -> bool {
-        let (mut handles, mut had_turn) = (std::mem::take(&mut self.unflushed), BTreeSet::new());
+        let (mut handles, mut had_turn) = (std::mem::take(&mut self.unflushed), None::<BTreeSet<Handle>>);
         let mut has_claim = false;
         let first = if are_fresh { self.waiting_turn } else { 0 };
         let mut waiting = first;
         for at in first..handles.len() {
             let handle = handles[at];
-            if had_turn.contains(&handle) {
+            if had_turn.as_ref().is_some_and(|had_turn| had_turn.contains(&handle)) {
                 continue;
             }
             let Some(socket) = self.sockets.get_mut(&handle) else { continue };
@@ -428,7 +435,7 @@ impl Table {
                 self.mark_dirty(Dirty::Socket(handle));
             }
             if waits {
-                had_turn.insert(handle);
+                had_turn.get_or_insert_default().insert(handle);
                 handles[waiting] = handle;
                 waiting += 1;
             }

@@ -250,16 +250,16 @@ fn null() -> Json {
 }
 
 fn publish() -> ClientOp {
-    let publication = Publication {
-        bundled: 0,
-        bundled_bytes: 0,
-        subject: Subject::parse("a").expect("valid"),
-        id: "1".into(),
-        seq: 0,
-        done: true,
-        payload: Payload::NIL,
-        headers: Headers::default(),
-    };
+    let publication = Publication::chunk(
+        "1".into(),
+        0,
+        true,
+        Message {
+            subject: Subject::parse("a").expect("valid"),
+            payload: Payload::NIL,
+            headers: Headers::default(),
+        },
+    );
     ClientOp::Publish { ack: None, publication }
 }
 

@@ -400,7 +400,7 @@ impl SocketEnd for ClientSocket {
                 });
             }
             Some(SocketCommand::Connected) => {
-                let is_latest = message.headers.attempt.is_none_or(|attempt| attempt == self.attempt);
+                let is_latest = message.headers.attempt().is_none_or(|attempt| attempt == self.attempt);
                 if is_latest || self.accepted_by_anyone(&message.headers).is_some() {
                     self.attached(now, &message);
                 }
@@ -408,12 +408,12 @@ impl SocketEnd for ClientSocket {
             // From a server that has accepted us and whose answer has not arrived. It may be gone before
             // that, and another one under its name begins anew: their messages must not be mixed. Nothing is
             // lost, since it is not acknowledged.
-            None if !self.binding.is_held() && message.headers.seq.is_some() => {}
+            None if !self.binding.is_held() && message.headers.seq().is_some() => {}
             _ if self.channel.is_foreign(&message.headers) => {
                 // From a server that another incarnation of this socket is attached to, or was. The newest
                 // incarnation refuses it; an older one learns from it that it has been superseded, which its
                 // own server may not know.
-                if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
+                if message.headers.attempt().is_none_or(|other| self.epoch() > Some(other)) {
                     self.channel.refuse_foreign(now, &message);
                 } else {
                     self.close(CloseReason::Superseded);

@@ -18,7 +18,7 @@ impl Channel {
             return true;
         }
         let is_channels = headers.command.is_some() || headers.reply.is_none();
-        match (self.config.epoch, headers.attempt) {
+        match (self.config.epoch, headers.attempt()) {
             (Some(own), Some(other)) => own != other,
             (Some(_), None) => self.fenced && is_channels,
             (None, _) => false,
@@ -47,7 +47,9 @@ impl Channel {
     /// with a tag, as far as neither end has an epoch.
     pub(super) fn is_of_abandoned(&self, headers: &Headers) -> bool {
         let is_tagless = self.stream().is_none() && self.config.epoch.is_none();
-        headers.attempt.is_some_and(|tag| (is_tagless && tag > MAX_ATTEMPT) || self.abandoned(tag).is_some())
+        headers
+            .attempt()
+            .is_some_and(|tag| (is_tagless && tag > MAX_ATTEMPT) || self.abandoned(tag).is_some())
     }
 
     /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether
@@ -56,7 +58,7 @@ impl Channel {
         self.note_foreign(now, &PeerMisbehaved::OfAnother);
         let is_silent = !self.admission.may_answer_foreign(now);
         if !is_silent {
-            self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
+            self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt()));
         }
         is_silent || message.headers.reply.is_some()
     }
@@ -86,7 +88,7 @@ mod tests {
     fn once_the_peer_speaks_of_epochs_what_bears_none_is_not_from_it() {
         let config = SocketConfig { epoch: Some(5), ..SocketConfig::default() };
         let mut channel = Channel::new(config.into());
-        let data = |attempt| Headers { seq: Some(1), attempt, ..Headers::default() };
+        let data = |attempt| Headers::numbered(Some(1), attempt);
         assert!(!channel.is_foreign(&data(None)));
         channel.fence();
         let judged = [None, Some(4), Some(5), Some(6)].map(|attempt| channel.is_foreign(&data(attempt)));

@@ -208,7 +208,7 @@ impl Listener {
                 }
                 return ListenerAction::Done;
             }
-            entry.attempt = entry.attempt.max(message.headers.attempt.filter(|_| connects));
+            entry.attempt = entry.attempt.max(message.headers.attempt().filter(|_| connects));
             return ListenerAction::Socket(entry.socket, message);
         }
         // Also beside a newer incarnation, which it must not supersede.
@@ -243,8 +243,8 @@ impl Listener {
             Some(SocketCommand::Close) => self.handle_close_of_arriving(id, &message.headers),
             _ => {
                 // It believes in a socket that we do not have: say so, rather than let it write into nothing.
-                let tag = if connects { offered(&message.headers) } else { message.headers.attempt };
-                let epoch = epoch.or(message.headers.attempt.filter(|_| !connects));
+                let tag = if connects { offered(&message.headers) } else { message.headers.attempt() };
+                let epoch = epoch.or(message.headers.attempt().filter(|_| !connects));
                 let json = epoch.map(|_| control::with_epoch(serde_json::json!({}), epoch));
                 let json = json.as_ref().map(Json::from_value);
                 let headers = Headers::default().with_json(json);
@@ -316,8 +316,8 @@ impl Listener {
     /// still there, and knows no better, sends it again with a higher number; an original client, which does
     /// not report resuming, may begin anew under the same id.
     fn is_of_ended(&self, id: &str, epoch: Option<u64>, headers: &Headers) -> bool {
-        let is_late = |ended: &Entry| ended.epoch == epoch && headers.attempt <= ended.attempt;
-        headers.attempt.is_some()
+        let is_late = |ended: &Entry| ended.epoch == epoch && headers.attempt() <= ended.attempt;
+        headers.attempt().is_some()
             && self.ended.iter().any(|(ended, entry)| ended == id && is_late(entry))
             && control::resume(headers) == Some(false)
     }
@@ -483,7 +483,7 @@ impl Listener {
         if let Some(arrival) = self.arriving.get_mut(&id) {
             let latest = &arrival.connect.headers;
             let is_late = control::epoch(&connect.headers) == control::epoch(latest)
-                && connect.headers.attempt < latest.attempt;
+                && connect.headers.attempt() < latest.attempt();
             if !is_late {
                 (arrival.connect, arrival.origin) = (connect, origin);
             }

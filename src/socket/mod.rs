@@ -63,6 +63,6 @@ pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;
 pub use socket_end::{Leaving, SocketEnd};
-pub use stream::{Claim, Next, Offer, OfferHeader, TagSource, draw_tag};
+pub use stream::{Claim, Offer, OfferHeader, TagSource, draw_tag};
 pub use usage::SocketUsage;
 pub use window::Window;

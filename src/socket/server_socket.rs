@@ -184,7 +184,7 @@ impl SocketEnd for ServerSocket {
             }
             _ if self.channel.is_foreign(&message.headers) => {
                 if !self.channel.refuse_foreign(now, &message) {
-                    self.say_close(control::superseded(message.headers.attempt));
+                    self.say_close(control::superseded(message.headers.attempt()));
                 }
             }
             Some(SocketCommand::Ping) if self.state != State::Ready => {}
@@ -260,7 +260,7 @@ pub(super) fn answer_connect(channel: &mut Channel, client: &Subject, message: &
         let headers = Headers::default().with_json(json);
         channel.outputs.push_back(Output::Respond(Message { subject, payload, headers }));
     } else {
-        let headers = Headers { attempt: message.headers.attempt, ..Headers::default() }
+        let headers = Headers::numbered(None, message.headers.attempt())
             .with_command(Some(SocketCommand::Connected))
             .with_json(json);
         channel.outputs.push_back(Output::Publish(Message {

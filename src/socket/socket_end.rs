@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::absence::{AbsenceStep, WatchedEnd};
 use super::peer_status::PeerStatus;
-use super::stream::{Accepted, Claim, Next, Stream};
+use super::stream::{Accepted, Claim, Stream};
 use super::{
     AskTerms, Channel, CloseReason, CommandError, Consumed, Output, PeerMisbehaved, SocketUsage, Tag,
     WriteError,
@@ -232,7 +232,7 @@ pub trait SocketEnd: Debug + Send {
     fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         // In the stream a tag stands in the place of the epoch.
         let is_foreign = self.channel().stream().is_none()
-            && self.channel().is_foreign(&Headers { attempt: bundle.attempt, ..Headers::default() });
+            && self.channel().is_foreign(&Headers::numbered(None, bundle.attempt));
         let accepts = !self.is_closing() && self.accepts_data() && !is_foreign;
         let accepted = if accepts { self.channel_mut().try_accept_bundle(now, bundle) } else { Accepted::No };
         match accepted {
@@ -244,22 +244,18 @@ pub trait SocketEnd: Debug + Send {
         true
     }
 
-    /// Takes a message of the stream if it is just what is next. If not, it is as it was.
-    fn try_accept_one(&mut self, now: Instant, message: &mut Message) -> Next {
+    /// Takes a message of the stream if it is just what is next. Returns whether: if not, it is as it was.
+    /// The application gets what is `given` before what the outputs say.
+    fn try_accept_one(&mut self, now: Instant, message: &mut Message, given: &mut Option<Messages>) -> bool {
         if self.is_closing() || !self.accepts_data() {
-            return Next::No;
+            return false;
         }
-        match self.channel_mut().try_accept_one(now, message) {
-            Ok(Next::No) => Next::No,
-            Ok(next) => {
-                self.check_end(now);
-                next
-            }
-            Err(error) => {
-                self.handle_misbehaved(error);
-                Next::Taken
-            }
+        match self.channel_mut().try_accept_one(now, message, given) {
+            Ok(true) => self.check_end(now),
+            Ok(false) => return false,
+            Err(error) => self.handle_misbehaved(error),
         }
+        true
     }
 
     /// Closes when everything written has been handled, or at the deadline.

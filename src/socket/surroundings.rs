@@ -73,7 +73,9 @@ impl Surroundings<'_> {
 
     /// Tells of the requests that have had as many answers as they want, and returns them.
     pub(super) fn report_satisfied(&mut self) -> Vec<u64> {
-        let Some(open) = self.requests.as_mut().filter(|open| open.has_satisfied()) else { return Vec::new() };
+        let Some(open) = self.requests.as_mut().filter(|open| open.has_satisfied()) else {
+            return Vec::new();
+        };
         let satisfied = open.take_satisfied();
         for &key in &satisfied {
             self.emit(SocketEvent::RequestDone { key });

@@ -13,10 +13,10 @@ pub mod sockety;
 
 pub(crate) use message::json;
 pub use message::{
-    ANSWER_GRACE, AckId, Bundle, BundleBuilder, Carrier, Claim, ClientOp, Encoding, GatewayWord, Headers,
-    Info, Item, ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages, OpError, Origin,
-    OriginStamp, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication, Reassembly,
-    Reply, ServerOp, Sizes, SocketCommand, SocketCounts, SocketEndName, SocketReport, SocketStateName,
-    SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews, UpstreamOp, WatchRequest, can_be_bundled,
-    chunk_id, push_item, split, split_ttl, stream, with_ttl,
+    ANSWER_GRACE, AckId, Bundle, BundleBuilder, Carrier, Chunk, Claim, ClientOp, Encoding, Form, GatewayWord,
+    Headers, Info, Item, ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages,
+    OpError, Origin, OriginStamp, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange,
+    Publication, Reassembly, Reply, ServerOp, Sizes, SocketCommand, SocketCounts, SocketEndName,
+    SocketReport, SocketStateName, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews,
+    UpstreamOp, WatchRequest, can_be_bundled, chunk_id, push_item, split, split_ttl, stream, with_ttl,
 };

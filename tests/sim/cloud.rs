@@ -53,7 +53,7 @@ impl Cloud {
             large,
             monitor: None,
         };
-        (gateway, UpstreamNews::Op(ServerOp::Info(info)))
+        (gateway, UpstreamNews::Op(ServerOp::Info(info.into())))
     }
 
     /// A gateway is gone, with all that it wanted.

@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// Returns what the stranger says.
 fn attacks() -> Vec<(&'static str, Headers, Payload)> {
-    let data = |seq| Headers { seq, ..Headers::default() };
+    let data = |seq| Headers::numbered(seq, None);
     let control = || Headers::default().with_command(Some(SocketCommand::Socket));
     let raw = |bytes: &'static [u8]| Payload::msgpack(Bytes::from_static(bytes));
     vec![
@@ -92,15 +92,16 @@ fn what_no_peer_says_is_passed_over_and_closes_nothing_also_in_the_old_mode() {
 #[test]
 fn a_frame_that_is_not_the_peers_changes_nothing() {
     let tagged = |tag| {
-        move |(name, headers, payload): (&'static str, Headers, Payload)| {
-            (name, Headers { attempt: tag, ..headers }, payload)
+        move |(name, mut headers, payload): (&'static str, Headers, Payload)| {
+            headers.set_attempt(tag);
+            (name, headers, payload)
         }
     };
     let close = Headers::default().with_command(Some(SocketCommand::Close));
     let items = [0x81, 0x9f, 0xc0, 0xc1, 0xff].map(|encoding| {
         let payload =
             Payload { encoding: Encoding(encoding), raw: Bytes::from_static(b"\x09\x09\x09\x09\x09") };
-        ("an item", Headers { seq: Some(1), ..Headers::default() }, payload)
+        ("an item", Headers::numbered(Some(1), None), payload)
     });
     let attacks = attacks().into_iter().chain(items).chain([("a close", close, Payload::NIL)]);
     let attacks: Vec<_> = attacks.collect();
@@ -155,7 +156,7 @@ fn a_number_that_is_far_ahead_but_possible_ends_in_a_reason() {
         let (mut world, near, far, neighbour) = old_stage(41);
         let victim = if to_client { near } else { far };
         let subject = subject_of(&world, near, to_client);
-        say(&mut world, &subject, Headers { seq: Some(1 << 23), ..Headers::default() }, Payload::NIL);
+        say(&mut world, &subject, Headers::numbered(Some(1 << 23), None), Payload::NIL);
         world.run_for(MINUTE);
         assert_eq!(
             world.sides[&victim].close_code().as_deref(),

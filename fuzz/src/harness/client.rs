@@ -44,7 +44,7 @@ fn live(
             0 => client.connect(),
             1 => client.handle_link_up(*now, LinkInfo::default()),
             2 => client.handle_link_down(*now, "down".to_owned()),
-            3 | 4 => client.handle_op(*now, ServerOp::Info(messages::info(u)?)),
+            3 | 4 => client.handle_op(*now, ServerOp::Info(messages::info(u)?.into())),
             5..=7 => {
                 // Mostly an answer to what was asked.
                 let id = if !watch.acks.is_empty() && u.ratio(9, 10)? {

@@ -8,7 +8,7 @@ use selvedge::node::ClientOptions;
 use selvedge::subject::{Interest, Pattern, Subject};
 use selvedge::transport::{AcceptOptions, answer_to_head};
 use selvedge::wire::message::chunk::{MAX_PARTIAL_BYTES, Reassembly};
-use selvedge::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication};
+use selvedge::wire::{ClientOp, Encoding, Form, Headers, Json, Message, Payload, Publication};
 
 const MAX_PAYLOAD: usize = 1_000_000;
 
@@ -83,10 +83,10 @@ pub fn nats(data: &[u8]) {
 /// A message in one chunk has an id that joins nothing, and is said without it.
 fn without_id(mut op: ClientOp) -> ClientOp {
     if let ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } = &mut op
-        && publication.seq == 0
-        && publication.done
+        && publication.part().is_none()
+        && !publication.is_bundle()
     {
-        publication.id = "".into();
+        publication.form = Form::Whole;
     }
     op
 }
@@ -155,7 +155,7 @@ pub fn headers(data: &[u8]) {
         && let Some(joined) = join(&headers)
     {
         let again = split_json(joined);
-        assert_eq!((again.seq, again.attempt), (headers.seq, headers.attempt));
+        assert_eq!((again.seq(), again.attempt()), (headers.seq(), headers.attempt()));
         assert_eq!((&again.reply, &again.command), (&headers.reply, &headers.command));
     }
 }
@@ -199,16 +199,16 @@ pub fn chunks(data: &[u8]) {
             }
             whole[usize::from(of)].extend(&raw);
         }
-        let publication = Publication {
-            bundled: 0,
-            bundled_bytes: 0,
-            subject: Subject::parse("a").expect("valid"),
-            id: format!("{of}").as_str().into(),
+        let publication = Publication::chunk(
+            format!("{of}").as_str().into(),
             seq,
             done,
-            payload: Payload { encoding: Encoding::MSGPACK, raw: raw.into() },
-            headers: Headers::default(),
-        };
+            Message {
+                subject: Subject::parse("a").expect("valid"),
+                payload: Payload { encoding: Encoding::MSGPACK, raw: raw.into() },
+                headers: Headers::default(),
+            },
+        );
         if let Some(message) = reassembly.handle_chunk(now, publication)
             && seq > 0
         {

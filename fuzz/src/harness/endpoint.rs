@@ -58,7 +58,7 @@ fn live(
             1 if u.ratio(1, 3)? => {
                 endpoint.handle_link(*now, LinkEvent::Down(Failure::new(Code::Connect, "down")))
             }
-            2 => endpoint.handle_input(*now, ServerOp::Info(messages::info(u)?)),
+            2 => endpoint.handle_input(*now, ServerOp::Info(messages::info(u)?.into())),
             3..=5 if !watch.acks.is_empty() => {
                 let id = watch.acks.swap_remove(u.choose_index(watch.acks.len())?);
                 endpoint.handle_input(*now, ServerOp::Ack { id, reply: messages::reply(u)? });

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use selvedge::base::Few;
 use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{
-    AckId, Bundle, Headers, Info, Json, Message, Messages, OpError, PackedBuilder, Payload, Publication,
-    Reply, SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, push_item,
+    AckId, Bundle, Form, Headers, Info, Json, Message, Messages, OpError, PackedBuilder, Payload,
+    Publication, Reply, SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, push_item,
 };
 
 pub const SUBJECTS: [&str; 8] = [
@@ -81,7 +81,7 @@ pub fn headers(u: &mut Unstructured<'_>) -> Result<Headers> {
         2 => Some("[1,{}]"),
         _ => None,
     };
-    Ok(Headers { seq, attempt: u.arbitrary::<Option<u8>>()?.map(u64::from), ..Headers::default() }
+    Ok(Headers::numbered(seq, u.arbitrary::<Option<u8>>()?.map(u64::from))
         .with_reply(if u.ratio(1, 3)? { Some(subject(u)?) } else { None })
         .with_command(command)
         .with_malformed(u.ratio(1, 30)?)
@@ -91,7 +91,7 @@ pub fn headers(u: &mut Unstructured<'_>) -> Result<Headers> {
 pub fn message(u: &mut Unstructured<'_>) -> Result<Message> {
     let (subject, headers) = (subject(u)?, headers(u)?);
     // Data carries its own number, so that its reader can be held to the order.
-    let payload = match headers.seq {
+    let payload = match headers.seq() {
         Some(seq) if headers.command.is_none() => Payload::msgpack(Bytes::from(seq.to_le_bytes().to_vec())),
         _ => payload(u)?,
     };
@@ -124,7 +124,14 @@ pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {
     let (id, seq, done) = (u.choose(&["1", "2", "3"])?, u.int_in_range(0..=3_u32)?, u.ratio(4, 5)?);
     let seq = if u.ratio(3, 4)? { 0 } else { seq };
     let bundled = if seq == 0 && done && u.ratio(1, 5)? { u.int_in_range(1..=5)? } else { 0 };
-    Ok(Publication { subject, id: (*id).into(), seq, done, payload, headers, bundled, bundled_bytes: 0 })
+    let message = Message { subject, payload, headers };
+    if bundled > 0 {
+        return Ok(Publication {
+            form: Form::Bundle { count: bundled, bytes: 0 },
+            ..Publication::whole(message)
+        });
+    }
+    Ok(Publication::chunk((*id).into(), seq, done, message))
 }
 
 pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {

@@ -51,7 +51,7 @@ pub fn acks(data: &[u8]) {
         headers: Headers::default().with_command(Some(SocketCommand::Socket)),
         payload,
     };
-    let ahead = Headers { seq: Some(3), ..Headers::default() };
+    let ahead = Headers::numbered(Some(3), None);
     let number = Payload::msgpack(Bytes::from(3_u64.to_le_bytes().to_vec()));
     socket.handle_message(now, Message { headers: ahead, ..control(number) });
     let mut either = Either::Server(Box::new(socket));

@@ -15,7 +15,7 @@ impl Broker {
     /// What sockets ask is asked again by them, and mostly answered elsewhere.
     pub(super) fn answer_wanted(&self, publication: &Publication) -> Option<Subject> {
         let headers = &publication.headers;
-        let place = headers.reply.as_ref().filter(|_| publication.done && headers.command.is_none())?;
+        let place = headers.reply.as_ref().filter(|_| publication.is_done() && headers.command.is_none())?;
         (!tells_origin(publication)).then(|| place.clone())
     }
 
@@ -46,7 +46,7 @@ impl Broker {
     /// Handles that a client publishes what may be an answer.
     pub(super) fn handle_answer_owed(&mut self, peer: PeerId, publication: &Publication) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
-        let Some(owed) = entry.owed.as_mut().filter(|owed| publication.done && !owed.is_empty()) else {
+        let Some(owed) = entry.owed.as_mut().filter(|owed| publication.is_done() && !owed.is_empty()) else {
             return;
         };
         owed.handle_answer(self.names.answer(&publication.subject));
@@ -158,7 +158,7 @@ impl Broker {
     fn tell_ended(&mut self, now: Instant, place: Subject) {
         self.effort += NOTICE_EFFORT;
         let message = Message { subject: place, payload: Payload::NIL, headers: Headers::ended_unanswered() };
-        let publication = Publication::whole("".into(), message);
+        let publication = Publication::whole(message);
         self.publish_beyond(now, NOBODY, (None, false), publication);
     }
 }

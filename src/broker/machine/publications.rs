@@ -78,8 +78,8 @@ impl Broker {
         publisher: PeerId,
         (publication, refusal): (&Publication, Refusal),
     ) {
-        let is_begun =
-            matches!(refusal, Refusal::TooBig { .. }) && (publication.seq > 0 || !publication.done);
+        let is_begun = matches!(refusal, Refusal::TooBig { .. })
+            && (publication.position().0 > 0 || !publication.is_done());
         if !is_begun || self.peers.keep(publisher, MESSAGE_MEMORY).is_err() {
             return;
         }
@@ -108,8 +108,11 @@ impl Broker {
         let publishing = peers.get(publisher);
         let sender = publishing.map_or(Account::Connection(publisher), |entry| entry.account);
         // Its last part ends a request.
-        let answering = publishing.filter(|entry| entry.askers.is_some() && publication.done);
+        let answering = publishing.filter(|entry| entry.askers.is_some() && publication.is_done());
         let answering = answering.and_then(|entry| entry.asked);
+        let owner = publishing.map_or(Owner::Network(None), |entry| entry.owner);
+        // Where a fabric above has others who get it, nobody has to do without for one who is slow.
+        let is_told = publishing.filter(|_| choice == Choice::ByPattern).map(|_| now);
         if tells_origin(&publication) {
             // So that a listener knows users, and can tell them apart.
             let is_connect = publication.headers.command == Some(SocketCommand::Connect);
@@ -119,10 +122,7 @@ impl Broker {
                 network: is_connect.then(|| networks.number(&mut **entropy, &entry.address)).flatten(),
             }));
         }
-        let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
-        // Where a fabric above has others who get it, nobody has to do without for one who is slow.
-        let is_told = peers.get(publisher).filter(|_| choice == Choice::ByPattern).map(|_| now);
-        let begins = (publication.seq, publication.done) == (0, false);
+        let begins = publication.position() == (0, false);
         if begins {
             peers.keep(publisher, MESSAGE_MEMORY)?;
         }

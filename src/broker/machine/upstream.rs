@@ -15,7 +15,8 @@ use super::publications::Reached;
 use crate::base::Failure;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, OpError, Publication, Reply, SubscribeStatus, Subscription, UpstreamNews, UpstreamOp,
+    AckId, ClientOp, Form, OpError, Publication, Reply, SubscribeStatus, Subscription, UpstreamNews,
+    UpstreamOp,
 };
 
 impl Broker {
@@ -211,7 +212,7 @@ impl Broker {
         limits::check_publication(&self.config, publication)?;
         let limit = self.upstream.as_ref().map_or(usize::MAX, |upstream| upstream.max_message());
         let size = carried_bytes(publication);
-        let is_whole = (publication.seq, publication.done) == (0, true);
+        let is_whole = publication.position() == (0, true);
         // A group would choose a member for each chunk.
         if if is_whole { size <= limit || has_one_owner(subject) } else { has_one_owner(subject) } {
             return Ok(());
@@ -328,8 +329,10 @@ impl Broker {
 
 /// Chunks of two clients of this broker must not be taken for those of one message.
 fn named(mut publication: Publication, peer: PeerId) -> Publication {
-    if (publication.seq, publication.done) != (0, true) {
-        publication.id = format!("{}.{}", peer.serial(), publication.id).into();
+    if publication.part().is_some()
+        && let Form::Chunk(chunk) = &mut publication.form
+    {
+        Arc::make_mut(chunk).id = format!("{}.{}", peer.serial(), chunk.id).into();
     }
     publication
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, Payload};
+use crate::wire::{AckId, Message, Payload};
 
 const WIDE: OutboxLimits = OutboxLimits { bytes: usize::MAX, ops: usize::MAX };
 
@@ -47,16 +47,16 @@ fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
 }
 
 fn delivery(pattern: &str, length: usize) -> ServerOp {
-    let publication = Publication {
-        subject: Subject::parse("chat.server.s1.x").expect("valid"),
-        id: "1".into(),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack(vec![0; length]),
-        headers: Headers::default(),
-    };
+    let publication = Publication::chunk(
+        "1".into(),
+        0,
+        true,
+        Message {
+            subject: Subject::parse("chat.server.s1.x").expect("valid"),
+            payload: Payload::msgpack(vec![0; length]),
+            headers: Headers::default(),
+        },
+    );
     ServerOp::Deliver { pattern: Pattern::parse(pattern).expect("valid"), publication }
 }
 

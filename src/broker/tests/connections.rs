@@ -7,7 +7,7 @@ use crate::wire::{Info, OpError};
 
 fn infos(stage: &mut Stage, peer: PeerId) -> Vec<Info> {
     let ops = stage.take(peer);
-    ops.into_iter().filter_map(|op| if let ServerOp::Info(info) = op { Some(info) } else { None }).collect()
+    ops.into_iter().filter_map(|op| if let ServerOp::Info(info) = op { Some(*info) } else { None }).collect()
 }
 
 #[test]

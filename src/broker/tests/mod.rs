@@ -194,16 +194,16 @@ pub(super) fn claim(ack: AckId, pattern: &str, claim: Claim) -> ClientOp {
 }
 
 pub(super) fn publication(subject: &str, id: &str, seq: u32, done: bool, text: &str) -> Publication {
-    Publication {
-        subject: Subject::parse(subject).expect("valid subject"),
-        id: MessageId::from(id),
+    Publication::chunk(
+        MessageId::from(id),
         seq,
         done,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack(text.to_owned()),
-        headers: Headers::default(),
-    }
+        Message {
+            subject: Subject::parse(subject).expect("valid subject"),
+            payload: Payload::msgpack(text.to_owned()),
+            headers: Headers::default(),
+        },
+    )
 }
 
 /// One that holds a message of each text.
@@ -215,7 +215,7 @@ pub(super) fn bundle(subject: &str, texts: &[String]) -> Publication {
     };
     let mut builder = BundleBuilder::new(&message(&texts[0]));
     texts[1..].iter().for_each(|text| builder.push(&message(text)));
-    Publication::of_bundle(builder.finish(), "1".into())
+    Publication::of_bundle(builder.finish())
 }
 
 pub(super) fn error_of(reply: Reply) -> (String, Option<u16>) {

@@ -155,7 +155,9 @@ fn all_chunks_of_a_message_go_to_the_member_that_had_the_first() {
         }
         for member in members {
             let ops = stage.take(member);
-            let chunks = ops.iter().filter(|op| matches!(op, ServerOp::Deliver { publication, .. } if publication.id.as_ref() != "whole"));
+            let chunks = ops.iter().filter(
+                |op| matches!(op, ServerOp::Deliver { publication, .. } if publication.part().is_some()),
+            );
             match chunks.count() {
                 0 => {}
                 10 => drop(chosen.insert(member)),
@@ -215,7 +217,7 @@ fn a_receiver_can_tell_senders_apart_and_nobody_can_send_under_the_id_that_it_se
     let seen = |stage: &mut Stage| -> Vec<String> {
         members.iter().for_each(|member| drop(stage.take(*member)));
         let ids = stage.take(watcher).into_iter().filter_map(|op| match op {
-            ServerOp::Deliver { publication, .. } => Some(publication.id.to_string()),
+            ServerOp::Deliver { publication, .. } => Some(publication.id().to_owned()),
             _ => None,
         });
         ids.collect()

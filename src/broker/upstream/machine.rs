@@ -339,7 +339,7 @@ impl Upstream {
     ) {
         self.stats.sent.add(publication.count(), publication.payload_bytes());
         let ack = counted.map(|counted| self.expect(Some(client), Awaited::Count(counted)));
-        if carried_bytes(&publication) <= self.whole || publication.bundled > 0 {
+        if carried_bytes(&publication) <= self.whole || publication.is_bundle() {
             self.push(Some(client), ClientOp::Publish { ack, publication });
         } else {
             self.push_in_chunks(client, ack, publication);
@@ -462,7 +462,7 @@ impl Upstream {
 /// Returns what of the size of a message a publication takes there.
 pub(in crate::broker) fn carried_bytes(publication: &Publication) -> usize {
     let json = publication.headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
-    publication.payload.raw.len() + json + publication.id.len()
+    publication.payload.raw.len() + json + publication.id().len()
 }
 
 /// What it takes that a client's pattern is wanted above, too.

@@ -35,7 +35,7 @@ fn dialed() -> Stage {
         large,
         monitor: None,
     };
-    news(&mut stage, ServerOp::Info(info));
+    news(&mut stage, ServerOp::Info(info.into()));
     stage
 }
 
@@ -336,7 +336,7 @@ fn when_it_is_back_all_is_subscribed_to_again_before_anything_is_sent() {
     let user = Ok(Json::parse("null".to_owned().into()).expect("json"));
     news(
         &mut stage,
-        ServerOp::Info(Info {
+        ServerOp::Info(Box::new(Info {
             max_payload: 1000,
             id: String::new(),
             cluster_name: None,
@@ -345,7 +345,7 @@ fn when_it_is_back_all_is_subscribed_to_again_before_anything_is_sent() {
             max_message: None,
             large: None,
             monitor: None,
-        }),
+        })),
     );
     assert_eq!(confirm(&mut stage), ["sub news", "join jobs workers"]);
     assert!(matches!(stage.broker.poll_upstream_state(), Some(UpstreamState::Ready)));
@@ -415,9 +415,9 @@ fn chunks_go_only_to_who_is_alone_and_what_is_too_large_is_cut_for_him() {
     assert!(matches!(stage.answer(writer, ack), Some(Reply::Error(_))));
     stage.begin(writer, |ack| ClientOp::Publish { ack: Some(ack), publication: whole("chat.client.far") });
     let parts = published(&mut stage);
-    assert_eq!(parts.iter().map(|(_, part)| part.seq).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(parts.iter().map(|(_, part)| part.position().0).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(
-        parts.iter().map(|(ack, part)| (ack.is_some(), part.done)).collect::<Vec<_>>()[2],
+        parts.iter().map(|(ack, part)| (ack.is_some(), part.is_done())).collect::<Vec<_>>()[2],
         (true, true)
     );
     assert_eq!(parts.iter().map(|(_, part)| part.payload.raw.len()).sum::<usize>(), large.len());

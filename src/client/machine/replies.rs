@@ -50,7 +50,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Signs in: subscribes to the inbox and to everything else.
-    pub(super) fn handle_info(&mut self, info: Info) {
+    pub(super) fn handle_info(&mut self, info: Box<Info>) {
         if !matches!(self.session.phase(), Phase::AwaitingInfo { .. }) {
             return;
         }
@@ -70,7 +70,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.finish_parting() {
             return;
         }
-        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info.into())));
+        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.requests.inbox.subscription(self.entropy.as_mut());
         self.requests.inbox.replies = Reassembly::default();
         let mut subscriptions = self.subscriptions.resubscribe();

@@ -5,16 +5,16 @@ use crate::wire::Claim;
 
 impl Stage {
     fn deliver(&mut self, pattern: &str, id: &str, seq: u32, done: bool, text: &'static str) {
-        let publication = Publication {
-            subject: Subject::parse("tap").expect("valid"),
-            id: id.into(),
+        let publication = Publication::chunk(
+            id.into(),
             seq,
             done,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload: Payload::msgpack(text),
-            headers: Headers::default(),
-        };
+            Message {
+                subject: Subject::parse("tap").expect("valid"),
+                payload: Payload::msgpack(text),
+                headers: Headers::default(),
+            },
+        );
         let pattern = Pattern::parse(pattern).expect("valid");
         self.client.handle_op(self.now, ServerOp::Deliver { pattern, publication });
     }

@@ -51,16 +51,12 @@ impl Stage {
     }
 
     fn answer(&mut self, subject: &Subject) {
-        let publication = Publication {
-            subject: subject.clone(),
-            id: "1".into(),
-            seq: 0,
-            done: true,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload: Payload::NIL,
-            headers: Headers::default(),
-        };
+        let publication = Publication::chunk(
+            "1".into(),
+            0,
+            true,
+            Message { subject: subject.clone(), payload: Payload::NIL, headers: Headers::default() },
+        );
         let pattern = Pattern::parse(&self.inbox()).expect("valid");
         self.client.handle_op(self.now, ServerOp::Deliver { pattern, publication });
     }
@@ -70,7 +66,7 @@ impl Stage {
         let message =
             Message { subject: subject.clone(), payload: Payload::NIL, headers: Headers::ended_unanswered() };
         let pattern = Pattern::parse(&self.inbox()).expect("valid");
-        let publication = Publication::whole("1".into(), message);
+        let publication = Publication::whole(message);
         self.client.handle_op(self.now, ServerOp::Deliver { pattern, publication });
     }
 

@@ -58,7 +58,7 @@ impl Stage {
             max_message: None,
             monitor: None,
         };
-        self.client.handle_op(self.now, ServerOp::Info(info));
+        self.client.handle_op(self.now, ServerOp::Info(info.into()));
     }
 
     pub fn lose(&mut self) {

@@ -7,7 +7,7 @@ use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Leaving, Listener, ListenerPart, Next, SocketEvent, TagKind};
+use crate::socket::{CommandError, Leaving, Listener, ListenerPart, SocketEvent, TagKind};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Json, Message, OpError, Publication, ServerOp, split_ttl};
 
@@ -143,7 +143,7 @@ impl Endpoint {
     /// Takes what one subscription gets.
     pub(super) fn handle_publication(&mut self, now: Instant, token: Token, op: ServerOp) {
         let ServerOp::Deliver { publication, .. } = op else { return };
-        if publication.bundled > 0 {
+        if publication.is_bundle() {
             if let Some(bundle) = publication.into_bundle() {
                 self.handle_bundle(now, token, bundle);
             }
@@ -154,7 +154,7 @@ impl Endpoint {
     }
 
     fn handle_delivery(&mut self, now: Instant, token: Token, message: Message) {
-        let is_numbered = message.headers.seq.is_some();
+        let is_numbered = message.headers.seq().is_some();
         if self.try_leave_out(now, token, 1, is_numbered) {
             return;
         }
@@ -180,18 +180,17 @@ impl Endpoint {
 
     fn route_delivery(&mut self, now: Instant, token: Token, mut message: Message) {
         let headers = &message.headers;
-        if headers.seq.is_some()
+        if headers.seq().is_some()
             && headers.command.is_none()
             && headers.reply.is_none()
             && let Some(socket) = self.socket_of(token, &message.subject)
         {
-            match self.table.try_accept_one(now, socket, &mut message) {
-                Next::No => {}
-                Next::Taken => return,
-                Next::Given(messages) => {
-                    let event = SocketEvent::Data(messages);
-                    return self.events.push_back(Event::Socket(socket, event));
+            let mut given = None;
+            if self.table.try_accept_one(now, socket, &mut message, &mut given) {
+                if let Some(messages) = given {
+                    self.events.push_back(Event::Socket(socket, SocketEvent::Data(messages)));
                 }
+                return;
             }
         }
         match token {

@@ -220,7 +220,7 @@ impl Endpoint {
                     SocketConfig { epoch, ..(*entry.config).clone() }.into()
                 };
                 let socket = self.next_accepted();
-                let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt);
+                let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt());
                 let offer = Offer::of_headers(&connect.headers).filter(|_| config.speaks_stream());
                 let mut server_socket = match &offer {
                     Some(offer) => {

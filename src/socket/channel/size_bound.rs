@@ -80,15 +80,27 @@ impl Channel {
 
     /// Returns why the socket closes, if what can never leave is all that is left, or has been for too long.
     pub(in crate::socket) fn poll_unsendable(&mut self, now: Instant) -> Option<CloseReason> {
-        let (unsendable, is_alone) = match &self.mode {
+        let unsendable = match &self.mode {
             Mode::Unsettled(_) => return None,
-            Mode::Stream(stream) => (stream.unsendable(), stream.is_held_up_alone()),
-            Mode::Conat(conat) => (conat.unsendable(), conat.is_held_up_alone()),
+            Mode::Stream(stream) => stream.unsendable(),
+            Mode::Conat(conat) => conat.unsendable(),
         };
-        let told = self.bound.told.as_ref();
-        let Some(text) = unsendable.map(|size| text(size, self.bound.limit)).or_else(|| told.cloned()) else {
+        if unsendable.is_none() && self.bound.told.is_none() {
             self.bound.gives_up_at = None;
             return None;
+        }
+        self.check_unsendable(now, unsendable)
+    }
+
+    /// The same, where there is something.
+    #[cold]
+    fn check_unsendable(&mut self, now: Instant, unsendable: Option<usize>) -> Option<CloseReason> {
+        let told = self.bound.told.as_ref();
+        let text = unsendable.map(|size| text(size, self.bound.limit)).or_else(|| told.cloned())?;
+        let is_alone = match &self.mode {
+            Mode::Unsettled(_) => return None,
+            Mode::Stream(stream) => stream.is_held_up_alone(),
+            Mode::Conat(conat) => conat.is_held_up_alone(),
         };
         let gives_up_at = *self.bound.gives_up_at.get_or_insert(now + MAX_WAIT);
         if !self.bound.is_peer_heard || (!is_alone && now < gives_up_at) {

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use super::{Channel, Mode};
 use crate::socket::control::Greeting;
-use crate::socket::stream::{Claim, Next, Offer, OfferHeader, Received, Stream, Tags};
+use crate::socket::stream::{Claim, Offer, OfferHeader, Received, Stream, Tags};
 use crate::socket::{CloseReason, Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::stream::Close;
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, Messages, Payload, SocketCommand};
 
 impl Channel {
     /// Both ends can: from now on, and for good, everything travels in the stream. Nothing has left before.
@@ -84,19 +84,20 @@ impl Channel {
         }
     }
 
-    /// Takes a message of the stream, if it is exactly what is next.
+    /// Takes a message of the stream, if it is exactly what is next. Returns whether.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
         message: &mut Message,
-    ) -> Result<Next, PeerMisbehaved> {
+        given: &mut Option<Messages>,
+    ) -> Result<bool, PeerMisbehaved> {
         if self.unwelcome.is_some() {
-            return Ok(Next::No);
+            return Ok(false);
         }
-        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(Next::No) };
-        let next = stream.try_accept_one(now, message, &mut around)?;
-        self.bound.is_peer_heard |= next != Next::No;
-        Ok(next)
+        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(false) };
+        let is_taken = stream.try_accept_one(now, message, given, &mut around)?;
+        self.bound.is_peer_heard |= is_taken;
+        Ok(is_taken)
     }
 
     /// The status that came with a `connect`, or with its answer.
@@ -159,13 +160,13 @@ impl Channel {
     ) -> Option<Message> {
         let Mode::Stream(stream) = &self.mode else { return None };
         let (own, asked) = (stream.tags().own, Offer::of_headers(&connect.headers)?);
-        let (attempt, server) = (connect.headers.attempt, connect.subject.as_str().rsplit('.').nth(1));
+        let (attempt, server) = (connect.headers.attempt(), connect.subject.as_str().rsplit('.').nth(1));
         let stream_offer =
             Some(OfferHeader { offer: Offer::new(own, Some(asked.tag), &self.config), server });
         let greeting = Greeting { epoch: self.config.epoch, stream: stream_offer, ..Greeting::default() };
         let status = resumes.then(|| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
-        let headers = Headers { attempt, seq, ..Headers::default() }
+        let headers = Headers::numbered(seq, attempt)
             .with_command(Some(SocketCommand::Connected))
             .with_json(Some(Json::of(&greeting)));
         Some(Message { subject: client.clone(), payload, headers })

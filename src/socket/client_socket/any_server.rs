@@ -171,7 +171,8 @@ impl ClientSocket {
             return self.try_decline_accept(now, headers);
         }
         let is_of_another = headers.command.is_none() && self.channel.is_of_abandoned(headers);
-        if let (true, Some(tag), Some(server)) = (is_of_another, headers.attempt, control::server(headers)) {
+        if let (true, Some(tag), Some(server)) = (is_of_another, headers.attempt(), control::server(headers))
+        {
             self.decline(now, &server, tag);
         }
         is_of_another

@@ -113,7 +113,12 @@ impl ClientSocket {
     fn repeat(&mut self, kind: TagKind, message: Message, timeout: Duration) {
         let tag = self.channel.next_tag(kind);
         self.asked.note_repeated(tag.number);
-        self.channel.outputs.push_back(Output::Request { tag, message: message.into(), timeout, wait_for_interest: true });
+        self.channel.outputs.push_back(Output::Request {
+            tag,
+            message: message.into(),
+            timeout,
+            wait_for_interest: true,
+        });
     }
 
     /// No answer yet from a server that does not have us: is it still there?
@@ -166,7 +171,12 @@ impl ClientSocket {
     fn ask_with(&mut self, kind: TagKind, message: Message, wait_for_interest: bool, timeout: Duration) {
         let tag = self.channel.next_tag(kind);
         self.asked = Questions::new(tag.number);
-        self.channel.outputs.push_back(Output::Request { tag, message: message.into(), timeout, wait_for_interest });
+        self.channel.outputs.push_back(Output::Request {
+            tag,
+            message: message.into(),
+            timeout,
+            wait_for_interest,
+        });
     }
 
     pub(super) fn found(&mut self, now: Instant, server: String) {
@@ -215,8 +225,7 @@ impl ClientSocket {
         let status = self.channel.stream().map(|stream| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
         let command = Some(SocketCommand::Connect);
-        let headers =
-            Headers { attempt, seq, ..Headers::default() }.with_command(command).with_json(Some(json));
+        let headers = Headers::numbered(seq, attempt).with_command(command).with_json(Some(json));
         Message { subject: server, payload, headers }
     }
 

@@ -106,7 +106,7 @@ impl ClientSocket {
                     self.close(CloseReason::Superseded);
                 } else if control::epoch(&message.headers) < self.epoch() {
                     self.assert_incarnation(now);
-                } else if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
+                } else if message.headers.attempt().is_none_or(|attempt| attempt == self.attempt) {
                     self.attached(now, &message);
                 }
             }
@@ -114,7 +114,7 @@ impl ClientSocket {
             // Nothing is given to an application that has ended.
             None if self.phase == Phase::AwaitingClosed && message.payload.encoding != Encoding::CLOSE => {}
             None => {
-                let (tag, json) = (message.headers.attempt, message.headers.json.clone());
+                let (tag, json) = (message.headers.attempt(), message.headers.json.clone());
                 match self.channel.handle_message(now, message) {
                     Ok(Received::Done) => {}
                     Ok(Received::Foreign) => self.handle_foreign(now, tag, json),

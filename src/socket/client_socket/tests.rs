@@ -245,7 +245,7 @@ fn a_connect_that_was_given_to_somebody_and_is_not_answered_is_asked_again_as_th
     let (first, _) = outputs(&mut socket);
     let again = asks_within(&mut socket, start, 9_000);
     assert_eq!(again.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [1500, 4500]);
-    let attempts: Vec<_> = again.iter().map(|(.., message)| message.headers.attempt).collect();
+    let attempts: Vec<_> = again.iter().map(|(.., message)| message.headers.attempt()).collect();
     assert_eq!(attempts, [Some(2), Some(2)], "what it says is that of the first one");
     // The answer to any of them counts, and to what was given up none.
     let stray = Tag { number: again[1].1.number + 1, ..again[1].1 };

@@ -316,7 +316,7 @@ impl Conat {
             (None, Some(_)) => around.take_request(now, message),
             (None, None) => {
                 let Message { payload, mut headers, .. } = message;
-                let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+                let seq = headers.seq().ok_or(PeerMisbehaved::BadHeader)?;
                 if !payload.encoding.is_data() {
                     return Err(PeerMisbehaved::BadItem { encoding: payload.encoding.0 });
                 }
@@ -446,7 +446,7 @@ impl Conat {
             let (subject, attempt) = (peer.clone(), around.epoch);
             around.outputs.push_back(match batch {
                 Messages::One(Item { payload, json }) => {
-                    let headers = Headers { seq: Some(seq), attempt, ..Headers::default() }.with_json(json);
+                    let headers = Headers::numbered(Some(seq), attempt).with_json(json);
                     let message = Message { subject, payload, headers };
                     if is_repeated { replies::again(message, 1) } else { Output::Publish(message) }
                 }
@@ -481,11 +481,16 @@ impl Conat {
         around: &mut Surroundings<'_>,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
-        let headers = Headers { attempt: around.epoch, ..Headers::default() }.with_command(Some(command));
+        let headers = Headers::numbered(None, around.epoch).with_command(Some(command));
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind, number: self.number };
         let message = Message { subject, payload, headers };
-        around.outputs.push_back(Output::Request { tag, message: message.into(), timeout, wait_for_interest: false });
+        around.outputs.push_back(Output::Request {
+            tag,
+            message: message.into(),
+            timeout,
+            wait_for_interest: false,
+        });
         tag.number
     }
 }

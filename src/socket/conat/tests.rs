@@ -19,7 +19,7 @@ fn server_with(now: Instant, written: u64) -> ServerSocket {
 /// The numbers of the data that it has to send.
 fn sent(socket: &mut ServerSocket) -> Vec<u64> {
     let data = |output| match output {
-        Output::Publish(message) => message.headers.seq,
+        Output::Publish(message) => message.headers.seq(),
         _ => None,
     };
     std::iter::from_fn(|| socket.poll_output()).filter_map(data).collect()

@@ -8,7 +8,7 @@ fn connect(attempt: u64, resume: Option<bool>) -> Message {
 fn connect_of(epoch: Option<u64>, attempt: u64, resume: Option<bool>) -> Message {
     let json = serde_json::json!({ "id": "sock", (control::RESUME): resume });
     let json = control::with_epoch(json, epoch);
-    let headers = Headers { attempt: Some(attempt), ..Headers::default() }
+    let headers = Headers::numbered(None, Some(attempt))
         .with_command(Some(SocketCommand::Connect))
         .with_json(Some(Json::from_value(&json)));
     Message { subject: Subject::parse("s.server.srv.sock").expect("valid"), payload: Payload::NIL, headers }
@@ -65,7 +65,7 @@ fn of_two_connects_out_of_order_the_later_attempt_counts() {
     let ListenerAction::Accept { connect, .. } = listener.handle_interest(tag, true) else {
         panic!("it is there")
     };
-    assert_eq!(connect.headers.attempt, Some(2));
+    assert_eq!(connect.headers.attempt(), Some(2));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first(
         Entry {
             socket: 7,
             epoch,
-            attempt: accepted.headers.attempt,
+            attempt: accepted.headers.attempt(),
             origin: None,
             has_stream: true,
             is_unproven: false,
@@ -229,7 +229,7 @@ fn strangers_are_answered_so_often_and_not_more() {
     let answers = |listener: &mut Listener, now: Instant| {
         for number in 0..50_000 {
             let subject = Subject::parse(&format!("s.server.srv.u{number}")).expect("valid");
-            let headers = Headers { seq: Some(1), ..Headers::default() };
+            let headers = Headers::numbered(Some(1), None);
             listener.handle_message(now, Message { subject, payload: Payload::NIL, headers });
             let subject = Subject::parse("s.server.status").expect("valid");
             let headers = Headers::default().with_reply(Subject::parse("_INBOX.a").ok());

@@ -35,7 +35,7 @@ impl ServerSocket {
         {
             stream.set_identity(control::identity(server, epoch));
         }
-        self.attempt = connect.headers.attempt;
+        self.attempt = connect.headers.attempt();
     }
 
     /// Handles that nobody got the accept: the client's own subject is not there yet.
@@ -84,7 +84,7 @@ impl ServerSocket {
             }
             Some(_) => {}
             None => {
-                let tag = message.headers.attempt;
+                let tag = message.headers.attempt();
                 match self.channel.handle_message(now, message) {
                     Ok(Received::Done) => {}
                     Ok(Received::Foreign) => self.answer_foreign(now, tag),
@@ -121,11 +121,11 @@ impl ServerSocket {
         } else if offer.tag_for(tags.own) == tags.peer {
             // The fabric brought it twice.
             self.channel.accept_stream(&client, connect, false);
-        } else if connect.headers.attempt.is_some_and(|attempt| Some(attempt) < self.attempt) {
+        } else if connect.headers.attempt().is_some_and(|attempt| Some(attempt) < self.attempt) {
             // The fabric has held it back: the client goes by the tag of a later one.
         } else if !stream.is_proven() {
             // It never heard of our answer: what it was told since was not for its ears.
-            self.attempt = connect.headers.attempt;
+            self.attempt = connect.headers.attempt();
             stream.set_peer_tag(offer.tag_for(tags.own));
             if let Some(unproven) = &mut self.unproven {
                 **unproven = connect.clone();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Accepted, Next, Received, Stream};
+use super::{Accepted, Received, Stream};
 use crate::base::FaultPoint;
 use crate::socket::surroundings::Surroundings;
 use crate::socket::{Output, PeerMisbehaved, SocketEvent};
@@ -20,12 +20,12 @@ impl Stream {
         around: &mut Surroundings<'_>,
     ) -> Result<Received, PeerMisbehaved> {
         let Message { payload, mut headers, .. } = message;
-        if headers.attempt != Some(self.tags.own) {
+        if headers.attempt() != Some(self.tags.own) {
             self.foreign += 1;
             return Ok(Received::Foreign);
         }
         self.handle_sign_of_life(now);
-        let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+        let seq = headers.seq().ok_or(PeerMisbehaved::BadHeader)?;
         match payload.encoding {
             Encoding::STATUS => {
                 self.handle_status_message(now, seq, &payload.raw, around.outputs)?;
@@ -52,48 +52,40 @@ impl Stream {
         Ok(Received::Done)
     }
 
-    /// Takes one message that came to us, if it is just what is next. If not, it is as it was. Most messages
-    /// come like that, and nothing waits before them: what the application gets of them is returned.
+    /// Takes one message that came to us, if it is just what is next. Returns whether: if not, it is as it
+    /// was. Most messages come like that, and nothing waits before them: what the application gets of them is
+    /// put into `given`, and comes before all outputs.
     pub(in crate::socket) fn try_accept_one(
         &mut self,
         now: Instant,
         message: &mut Message,
+        given: &mut Option<Messages>,
         around: &mut Surroundings<'_>,
-    ) -> Result<Next, PeerMisbehaved> {
+    ) -> Result<bool, PeerMisbehaved> {
         let Message { payload, headers, .. } = &*message;
-        let Some(seq) = headers.seq.filter(|_| headers.attempt == Some(self.tags.own)) else {
-            return Ok(Next::No);
+        let Some(seq) = headers.seq().filter(|_| headers.attempt() == Some(self.tags.own)) else {
+            return Ok(false);
         };
         self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
         let bytes = payload.raw.len() + headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
         let fits = bytes <= self.max_message;
         let Some(class) = fits.then(|| self.receiver.try_accept_one(seq, payload, bytes)).flatten() else {
-            return Ok(Next::No);
+            return Ok(false);
         };
         self.handle_sign_of_life(now);
         let payload = std::mem::replace(&mut message.payload, Payload::NIL);
-        self.give_one(class, Item { payload, json: message.headers.take_json() }, around)
-    }
-
-    fn give_one(
-        &mut self,
-        class: Class,
-        item: Item,
-        around: &mut Surroundings<'_>,
-    ) -> Result<Next, PeerMisbehaved> {
-        let mut next = Next::Taken;
-        if class == Class::Data || around.try_settle(self.latest, item.payload.encoding, &item.payload.raw)? {
-            let given = Messages::One(item);
-            if around.outputs.is_empty() {
-                next = Next::Given(given);
-            } else {
-                around.emit(SocketEvent::Data(given));
-            }
-        } else {
+        let item = Item { payload, json: message.headers.take_json() };
+        let is_wanted = class == Class::Data
+            || around.try_settle(self.latest, item.payload.encoding, &item.payload.raw)?;
+        if !is_wanted {
             self.give_other(class, item, around);
+        } else if around.outputs.is_empty() {
+            *given = Some(Messages::One(item));
+        } else {
+            around.emit(SocketEvent::Data(Messages::One(item)));
         }
         self.cancel_satisfied(around);
-        Ok(next)
+        Ok(true)
     }
 
     /// Messages in a row that came to us, the first with this number.
@@ -243,7 +235,7 @@ impl Stream {
         message: &Message,
         outputs: &mut VecDeque<Output>,
     ) -> Result<(), PeerMisbehaved> {
-        let Some(seq) = message.headers.seq.filter(|_| message.payload.encoding == Encoding::STATUS) else {
+        let Some(seq) = message.headers.seq().filter(|_| message.payload.encoding == Encoding::STATUS) else {
             return Ok(());
         };
         let status = Status::decode(&message.payload.raw).ok_or(PeerMisbehaved::BadControl)?;

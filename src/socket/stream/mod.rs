@@ -90,17 +90,6 @@ pub(super) enum Received {
     Closed(Close),
 }
 
-/// Whether one message was what was next.
-#[derive(Debug, PartialEq)]
-pub enum Next {
-    /// No: it has to be handed in as any other.
-    No,
-    /// It was.
-    Taken,
-    /// It was, and the application gets this before all that comes out of the socket.
-    Given(Messages),
-}
-
 /// Whether messages in a row were what was next.
 #[derive(Debug, PartialEq)]
 pub enum Accepted {

@@ -215,9 +215,7 @@ impl Stream {
             Messages::One(item) => {
                 let asks = first < fresh && item.bytes() >= ASKED_BYTES;
                 let Item { payload, json } = item;
-                let headers =
-                    Headers { seq: Some(first), attempt: Some(self.tags.peer), ..Headers::default() }
-                        .with_json(json);
+                let headers = Headers::numbered(Some(first), Some(self.tags.peer)).with_json(json);
                 let message = Message { subject, payload, headers };
                 if asks {
                     let tag = Tag { kind: TagKind::Resent, number: 0 };
@@ -235,7 +233,7 @@ impl Stream {
     }
 
     fn frame(&self, subject: Subject, seq: u64, payload: Payload) -> Message {
-        let headers = Headers { seq: Some(seq), attempt: Some(self.tags.peer), ..Headers::default() };
+        let headers = Headers::numbered(Some(seq), Some(self.tags.peer));
         Message { subject, payload, headers }
     }
 }

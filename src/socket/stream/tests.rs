@@ -118,11 +118,11 @@ impl Pair {
                     self.frames[end] += 1;
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
                     let around = &mut around.with(&mut self.outputs[other]);
-                    match self.ends[other].try_accept_one(self.now, &mut message, around) {
-                        Ok(Next::Taken) => {}
-                        Ok(Next::Given(messages)) => self.given[other].extend(messages.items()),
+                    let mut given = None;
+                    match self.ends[other].try_accept_one(self.now, &mut message, &mut given, around) {
+                        Ok(true) => self.given[other].extend(given.iter().flat_map(Messages::items)),
                         Err(error) => panic!("{error}"),
-                        Ok(Next::No) => {
+                        Ok(false) => {
                             let received = self.ends[other].handle_message(self.now, message, around);
                             assert_eq!(received, Ok(Received::Done));
                         }
@@ -262,7 +262,7 @@ fn a_frame_with_another_tag_changes_nothing_but_a_count() {
     let mut pair = Pair::new(&SocketConfig::default());
     let mut around = Around::new();
     for tag in [None, Some(1), Some(3)] {
-        let headers = Headers { seq: Some(1), attempt: tag, ..Headers::default() };
+        let headers = Headers::numbered(Some(1), tag);
         let message = Message { subject: subject(), payload: data("x"), headers };
         let received = pair.ends[1].handle_message(pair.now, message, &mut around.with(&mut pair.outputs[1]));
         assert_eq!(received, Ok(Received::Foreign));
@@ -274,7 +274,7 @@ fn a_frame_with_another_tag_changes_nothing_but_a_count() {
 #[test]
 fn what_the_peer_may_not_say_is_a_broken_rule() {
     let frame = |seq, payload| {
-        let headers = Headers { seq, attempt: Some(2), ..Headers::default() };
+        let headers = Headers::numbered(seq, Some(2));
         Message { subject: subject(), payload, headers }
     };
     let item = |encoding, raw: &'static [u8]| Payload { encoding: Encoding(encoding), raw: raw.into() };
@@ -310,7 +310,7 @@ fn an_item_that_may_be_skipped_is_taken_and_control_of_a_later_version_is_passed
     let mut pair = Pair::new(&SocketConfig::default());
     let mut around = Around::new();
     for encoding in [0xa5, 0xdf] {
-        let headers = Headers { seq: Some(1), attempt: Some(2), ..Headers::default() };
+        let headers = Headers::numbered(Some(1), Some(2));
         let payload = Payload { encoding: Encoding(encoding), raw: Bytes::from_static(b"later") };
         let message = Message { subject: subject(), payload, headers };
         let received = pair.ends[1].handle_message(pair.now, message, &mut around.with(&mut pair.outputs[1]));

@@ -107,27 +107,27 @@ pub async fn carry_much(client: &mut ClientLink, broker: &mut BrokerLink) {
         client.feed(ClientOp::Publish { ack: None, publication: publication.clone() }).expect("open");
         let (_, got) = tokio::join!(flushed(client), heard(broker, 1));
         let [ClientOp::Publish { publication: got, .. }] = &got[..] else { panic!("{got:?}") };
-        assert!((got.seq, &got.payload) == (seq, &publication.payload), "message {seq}");
+        assert!((got.position().0, &got.payload) == (seq, &publication.payload), "message {seq}");
         let pattern = Pattern::parse("conat.*").expect("valid");
         let delivery = ServerOp::Deliver { pattern, publication: publication.clone() };
         broker.feed(delivery).expect("open");
         let (_, got) = tokio::join!(flushed(broker), heard(client, 1));
         let [ServerOp::Deliver { publication: got, .. }] = &got[..] else { panic!("{got:?}") };
-        assert!((got.seq, &got.payload) == (seq, &publication.payload), "delivery {seq}");
+        assert!((got.position().0, &got.payload) == (seq, &publication.payload), "delivery {seq}");
     }
 }
 
 pub fn publication(seq: u32, done: bool, raw: Bytes) -> Publication {
-    Publication {
-        subject: Subject::parse("conat.io").expect("valid"),
-        id: "m".into(),
+    Publication::chunk(
+        "m".into(),
         seq,
         done,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack(raw),
-        headers: Headers::default(),
-    }
+        Message {
+            subject: Subject::parse("conat.io").expect("valid"),
+            payload: Payload::msgpack(raw),
+            headers: Headers::default(),
+        },
+    )
 }
 
 /// The broker says who it is.
@@ -142,9 +142,9 @@ pub async fn carry_info(client: &mut ClientLink, broker: &mut BrokerLink) {
         max_message: None,
         monitor: None,
     };
-    broker.feed(ServerOp::Info(info.clone())).expect("open");
+    broker.feed(ServerOp::Info(info.clone().into())).expect("open");
     flushed(broker).await;
-    assert_eq!(heard(client, 1).await, [ServerOp::Info(info)]);
+    assert_eq!(heard(client, 1).await, [ServerOp::Info(info.into())]);
 }
 
 /// Chunks of a message to the broker, which confirms each and sends it back.
@@ -207,7 +207,7 @@ pub async fn carry_batches(
     assert!(reads < 10_000, "{reads} reads are no batches");
     for (expected, op) in (0..).zip(&ops) {
         let ClientOp::Publish { publication, .. } = op else { panic!("{op:?}") };
-        assert_eq!((publication.seq, &publication.payload.raw), (expected, &raw(expected)));
+        assert_eq!((publication.position().0, &publication.payload.raw), (expected, &raw(expected)));
     }
     drop(writer.await.expect("no panic"));
     assert!(matches!(ended(&mut broker).await, LinkError::Io(_) | LinkError::Closed));

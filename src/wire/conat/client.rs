@@ -1,5 +1,7 @@
 //! A client's end: [`ClientOp`] to frames, frames to [`ServerOp`].
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::message::json;
-use crate::wire::message::{AckId, ClientOp, Info, Json, ServerOp, Subscription};
+use crate::wire::message::{AckId, Chunk, ClientOp, Info, Json, ServerOp, Subscription};
 
 /// Speaks for a client. Acknowledges `info` by itself.
 pub type ClientCodec = PacketCodec<ClientEnd>;
@@ -26,6 +28,7 @@ pub struct ClientEnd {
     /// The names of the last delivery: most of the time the next one has the same.
     last_pattern: Option<Pattern>,
     last_subject: Option<Subject>,
+    last_chunk: Option<Arc<Chunk>>,
 }
 
 impl ClientCodec {
@@ -63,7 +66,7 @@ impl ClientEnd {
             }
         }
         match &*event.name.0 {
-            "info" => into.push(ServerOp::Info(info(&event)?)),
+            "info" => into.push(ServerOp::Info(info(&event)?.into())),
             "permission" => into.extend(event.read().and_then(|argument| permission(&argument))),
             name => tracing::debug!(name, "ignored an event that is unknown or malformed"),
         }
@@ -96,7 +99,7 @@ impl ClientEnd {
         };
         self.last_pattern = Some(pattern.clone());
         self.last_subject = Some(subject.clone());
-        let publication = delivery.chunk.resolve(subject, attachments)?;
+        let publication = delivery.chunk.resolve(subject, attachments, &mut self.last_chunk)?;
         into.push(ServerOp::Deliver { pattern, publication });
         Ok(())
     }
@@ -112,7 +115,7 @@ impl End for ClientEnd {
         }
         self.outstanding.insert(&op);
         match op {
-            ClientOp::Publish { publication, .. } if publication.bundled > 0 => {
+            ClientOp::Publish { publication, .. } if publication.is_bundle() => {
                 publication.for_each_single(|publication| {
                     self.encode(ClientOp::Publish { ack: None, publication }, frames);
                 });

@@ -39,11 +39,11 @@ pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
             out.put_slice(fields.as_bytes());
         }
     }
-    if let Some(seq) = headers.seq {
+    if let Some(seq) = headers.seq() {
         push_key(out, start, SEQ);
         push_u64(out, seq);
     }
-    if let Some(attempt) = headers.attempt {
+    if let Some(attempt) = headers.attempt() {
         push_key(out, start, ATTEMPT);
         push_u64(out, attempt);
     }
@@ -117,8 +117,8 @@ impl Split {
                 text().and_then(|text| Subject::parse(&text.0).ok()).map(|reply| headers.reply = Some(reply))
             }
             COMMAND => text().map(|text| headers.command = Some(SocketCommand::from_name(&text.0))),
-            SEQ => number().map(|number| headers.seq = Some(number)),
-            ATTEMPT => number().map(|number| headers.attempt = Some(number)),
+            SEQ => number().map(|number| headers.set_seq(Some(number))),
+            ATTEMPT => number().map(|number| headers.set_attempt(Some(number))),
             _ => None,
         }
         .is_some();
@@ -142,8 +142,8 @@ fn push_others(out: &mut BytesMut, start: usize, object: &str, headers: &Headers
         let is_overridden = match &*key.text() {
             REPLY => headers.reply.is_some(),
             COMMAND => headers.command.is_some(),
-            SEQ => headers.seq.is_some(),
-            ATTEMPT => headers.attempt.is_some(),
+            SEQ => headers.seq().is_some(),
+            ATTEMPT => headers.attempt().is_some(),
             // A broker's word to listeners on our own wire; originals have no such header.
             ORIGIN => true,
             _ => false,
@@ -205,7 +205,7 @@ mod tests {
             assert_eq!(joined(&parsed(text)), text);
         }
         let only_reserved = parsed(r#"{"CN-SocketSeq":1}"#);
-        assert_eq!((only_reserved.seq, &only_reserved.json), (Some(1), &None));
+        assert_eq!((only_reserved.seq(), &only_reserved.json), (Some(1), &None));
         assert_eq!(parsed(r#"{"CN\u002dSocketSeq":1}"#), only_reserved, "an escape hides nothing");
     }
 
@@ -232,8 +232,7 @@ mod tests {
     #[test]
     fn reserved_headers_win_over_the_applications() {
         let json = |text: &str| Some(Json::parse(text.to_owned().into()).expect(text));
-        let mut headers =
-            Headers { seq: Some(7), ..Headers::default() }.with_json(json(r#"{"CN-SocketSeq":1,"a":2}"#));
+        let mut headers = Headers::numbered(Some(7), None).with_json(json(r#"{"CN-SocketSeq":1,"a":2}"#));
         assert_eq!(joined(&headers), r#"{"a":2,"CN-SocketSeq":7}"#);
         headers.json = json(" [1] ");
         assert_eq!(joined(&headers), r#"{"CN-SocketSeq":7}"#);

@@ -13,14 +13,15 @@ use super::attachment::{FIRST_PLACEHOLDER, attachment};
 use super::headers::{push_headers, split_headers};
 use super::json::{Text, push_string, push_u64};
 use crate::subject::Subject;
-use crate::wire::message::{Encoding, Headers, Message, Payload, Publication};
+use crate::wire::message::{Chunk, Encoding, Form, Headers, Payload, Publication};
 
 /// Appends the chunk without its brackets. The bytes become attachment 0.
 pub(super) fn push_chunk(out: &mut BytesMut, publication: &Publication) {
-    push_string(out, &publication.id);
+    push_string(out, publication.id());
     out.put_u8(b',');
-    push_u64(out, publication.seq.into());
-    out.put_slice(if publication.done { b",1," } else { b",0," });
+    let (seq, done) = publication.position();
+    push_u64(out, seq.into());
+    out.put_slice(if done { b",1," } else { b",0," });
     push_u64(out, publication.payload.encoding.0.into());
     out.put_u8(b',');
     out.put_slice(FIRST_PLACEHOLDER.as_bytes());
@@ -29,6 +30,9 @@ pub(super) fn push_chunk(out: &mut BytesMut, publication: &Publication) {
         push_headers(out, &publication.headers);
     }
 }
+
+/// Longer ones are not remembered: real ones have 10 to 32.
+const MAX_REMEMBERED_ID_BYTES: usize = 64;
 
 /// The chunk as borrowed from a packet.
 #[derive(Debug)]
@@ -42,16 +46,26 @@ pub(super) struct RawChunk<'a> {
 }
 
 impl<'a> RawChunk<'a> {
-    /// Joins it with its subject and its bytes.
-    pub(super) fn resolve(self, subject: Subject, attachments: &[Bytes]) -> Result<Publication, DecodeError> {
+    /// Joins it with its subject and its bytes. `last`: which chunk the one before it was; a client may give
+    /// the same id to all messages that are whole.
+    pub(super) fn resolve(
+        self,
+        subject: Subject,
+        attachments: &[Bytes],
+        last: &mut Option<Arc<Chunk>>,
+    ) -> Result<Publication, DecodeError> {
         let raw = attachment(self.payload.get(), attachments)?;
         let headers = match self.headers {
             Some(headers) => split_headers(headers, attachments)?,
             None => Headers::default(),
         };
         let payload = Payload { encoding: Encoding(self.encoding), raw };
-        let id = Arc::from(&*self.id.0);
-        Ok(Publication::chunk(id, self.seq, self.done, Message { subject, payload, headers }))
+        let Self { id, seq, done, .. } = self;
+        let is_same = |last: &Arc<Chunk>| *last.id == *id.0 && (last.seq, last.done) == (seq, done);
+        let chunk = last.take().filter(is_same);
+        let chunk = chunk.unwrap_or_else(|| Chunk { id: Arc::from(&*id.0), seq, done }.into());
+        *last = Some(chunk.clone()).filter(|chunk| chunk.id.len() <= MAX_REMEMBERED_ID_BYTES);
+        Ok(Publication { subject, form: Form::Chunk(chunk), payload, headers })
     }
 
     /// Elements beyond the headers are read over: `targets` is a broker's word, and no client is one.

@@ -20,7 +20,9 @@ use super::{
 };
 use crate::subject::Subject;
 use crate::wire::message::json;
-use crate::wire::message::{AckId, ClientOp, Info, OpError, ServerOp, Subscription, SubscriptionClass};
+use crate::wire::message::{
+    AckId, Chunk, ClientOp, Info, OpError, ServerOp, Subscription, SubscriptionClass,
+};
 
 /// Speaks for a broker.
 pub type ServerCodec = PacketCodec<ServerEnd>;
@@ -32,8 +34,9 @@ pub struct ServerEnd {
     lists: HashSet<u64>,
     /// Asks for the acknowledgement of the next `info`; those below were asked.
     next_info: u64,
-    /// The subject of the last publish: most of the time the next one has the same.
+    /// The subject of the last publish: most of the time the next one has the same. And which chunk it was.
     last_subject: Option<Subject>,
+    last_chunk: Option<Arc<Chunk>>,
 }
 
 impl ServerCodec {
@@ -124,7 +127,10 @@ impl ServerEnd {
             return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
         };
         self.last_subject = Some(subject.clone());
-        Ok(ClientOp::Publish { ack, publication: publish.chunk.resolve(subject, attachments)? })
+        Ok(ClientOp::Publish {
+            ack,
+            publication: publish.chunk.resolve(subject, attachments, &mut self.last_chunk)?,
+        })
     }
 
     fn remember_list(&mut self, ack: Option<AckId>, list: bool) -> Result<(), DecodeError> {
@@ -147,7 +153,7 @@ impl End for ServerEnd {
 
     fn encode(&mut self, op: ServerOp, frames: &mut Frames) {
         match op {
-            ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
+            ServerOp::Deliver { pattern, publication } if publication.is_bundle() => {
                 publication.for_each_single(|publication| {
                     self.encode(ServerOp::Deliver { pattern: pattern.clone(), publication }, frames);
                 });

@@ -68,16 +68,16 @@ fn json(text: &str) -> Json {
 }
 
 fn sample() -> Publication {
-    Publication {
-        subject: Subject::parse("conat.io").expect("valid"),
-        id: "aB3dE6gH9k".into(),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack("hi"),
-        headers: Headers::default().with_json(Some(json(r#"{"my":"header"}"#))),
-    }
+    Publication::chunk(
+        "aB3dE6gH9k".into(),
+        0,
+        true,
+        Message {
+            subject: Subject::parse("conat.io").expect("valid"),
+            payload: Payload::msgpack("hi"),
+            headers: Headers::default().with_json(Some(json(r#"{"my":"header"}"#))),
+        },
+    )
 }
 
 #[test]
@@ -91,7 +91,11 @@ fn a_publish_is_written_as_recorded() {
     let reply = ServerOp::Ack { id: AckId(7), reply: Reply::Published { count: 1 } };
     assert_eq!(encoded(&mut server, reply.clone()), [r#"437[{"count":1}]"#]);
     assert_eq!(carried(&mut server, reply.clone(), &mut client), Ok((vec![reply], vec![])));
-    let bare = Publication { headers: Headers::default(), done: false, seq: 3, ..sample() };
+    let bare = {
+        let Publication { subject, payload, .. } = sample();
+        let message = Message { subject, payload, headers: Headers::default() };
+        Publication::chunk("aB3dE6gH9k".into(), 3, false, message)
+    };
     let op = ClientOp::Publish { ack: None, publication: bare };
     let text = r#"451-["publish",["conat.io","aB3dE6gH9k",3,0,0,{"_placeholder":true,"num":0}]]"#;
     assert_eq!(encoded(&mut client, op), [text, "<6869>"]);
@@ -239,18 +243,18 @@ fn info_is_acknowledged_by_the_codec() {
         max_message: None,
         monitor: None,
     };
-    let op = ServerOp::Info(info.clone());
+    let op = ServerOp::Info(info.clone().into());
     let (heard, answers) = carried(&mut server, op.clone(), &mut client).expect("fine");
     assert_eq!((heard, answers.as_slice()), (vec![op], &["430[]".to_owned()][..]));
     assert_eq!(decoded(&mut server, "30[]", &[]), Ok(vec![ClientOp::InfoReceived]));
     assert_eq!(decoded(&mut server, "31[]", &[]), Ok(vec![]), "it never asked for that one");
     let text = r#"420["info",{"max_payload":8000000,"id":"0","user":null}]"#;
-    assert_eq!(encoded(&mut ServerCodec::new(1), ServerOp::Info(info.clone())), [text]);
+    assert_eq!(encoded(&mut ServerCodec::new(1), ServerOp::Info(info.clone().into())), [text]);
     info.cluster_name = Some("c".into());
     info.user = Err(OpError { message: "too many".into(), code: Some(429) });
     let text = r#"421["info",{"max_payload":8000000,"id":"0","clusterName":"c","user":{"error":"too many","code":429}}]"#;
-    assert_eq!(encoded(&mut server, ServerOp::Info(info.clone())), [text]);
-    assert_eq!(decoded(&mut client, &text[1..], &[]), Ok(vec![ServerOp::Info(info)]));
+    assert_eq!(encoded(&mut server, ServerOp::Info(info.clone().into())), [text]);
+    assert_eq!(decoded(&mut client, &text[1..], &[]), Ok(vec![ServerOp::Info(info.into())]));
     let permission =
         ServerOp::Permission { message: "no \"x\"".into(), subject: "x".into(), kind: "pub".into() };
     let text = r#"42["permission",{"message":"no \"x\"","subject":"x","type":"pub"}]"#;
@@ -290,7 +294,7 @@ fn what_else_a_publish_may_look_like() {
     let text = r#"52-["publish", ["a","id",0,true,1,{"num":1,"_placeholder":true},{"b":{"_placeholder":true,"num":0}},["target"]] ]"#;
     let heard = decoded(&mut server, text, &[b"\x01", b"payload"]).expect("fine");
     let [ClientOp::Publish { ack: None, publication }] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!((publication.done, publication.payload.encoding), (true, Encoding::JSON));
+    assert_eq!((publication.is_done(), publication.payload.encoding), (true, Encoding::JSON));
     assert_eq!(publication.payload.raw, "payload");
     let headers = json(r#"{"b":{"type":"Buffer","data":[1]}}"#);
     assert_eq!(publication.headers.json, Some(headers));

@@ -229,7 +229,7 @@ impl ServerControl {
             ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
             ServerOp::Info(info) => {
                 let Info { max_payload, id, cluster_name, user, instance, large: _, max_message, monitor } =
-                    info;
+                    *info;
                 let (user, refused) = match user {
                     Ok(user) => (Some(user.to_raw()), None),
                     Err(error) => (None, Some(error.into())),
@@ -272,7 +272,7 @@ impl ServerControl {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
                 let user = json::member(text, "user").unwrap_or("null").to_owned();
                 let user = refused.map_or_else(|| Ok(Json::trusted(user.into())), |error| Err(error.into()));
-                Some(ServerOp::Info(Info {
+                Some(ServerOp::Info(Box::new(Info {
                     max_payload,
                     id,
                     cluster_name,
@@ -281,7 +281,7 @@ impl ServerControl {
                     large: None,
                     max_message,
                     monitor,
-                }))
+                })))
             }
             Self::Permission { message, subject, kind } => {
                 Some(ServerOp::Permission { message, subject, kind })

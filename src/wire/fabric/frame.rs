@@ -105,6 +105,14 @@ impl<'a> Reader<'a> {
     /// Reads a number of seven bits a byte, the lowest first.
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        // Most numbers are small.
+        if let [low, high, rest @ ..] = self.rest
+            && low & 0x80 != 0
+            && high & 0x80 == 0
+        {
+            self.rest = rest;
+            return Ok(u64::from(low & 0x7f) | u64::from(*high) << 7);
+        }
         if let Some(first) = self.rest.first_chunk().copied().map(u64::from_le_bytes)
             && !first & CONTINUES != 0
         {
@@ -229,6 +237,11 @@ impl Head {
 
     #[inline(always)]
     pub(super) fn push_varint(&mut self, mut number: u64) {
+        if (0x80..1 << 14).contains(&number) {
+            let [low, high, ..] = (number << 1).to_le_bytes();
+            self.push(low >> 1 | 0x80);
+            return self.push(high);
+        }
         if (0x80..1 << 56).contains(&number)
             && let Some(place) = self.bytes.get_mut(self.length..self.length + 8)
         {

@@ -15,14 +15,14 @@ pub(super) fn are_needed(headers: &Headers) -> bool {
 pub(super) fn push_headers(out: &mut BytesMut, head: &mut Head, headers: &Headers) {
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     if headers.has_numbers_only() {
-        head.push(flag(headers.seq.is_some(), SEQ) | flag(headers.attempt.is_some(), ATTEMPT));
+        head.push(flag(headers.seq().is_some(), SEQ) | flag(headers.attempt().is_some(), ATTEMPT));
         return push_numbers(head, headers);
     }
     head.push(
         flag(headers.reply.is_some(), REPLY)
             | flag(headers.command.is_some(), COMMAND)
-            | flag(headers.seq.is_some(), SEQ)
-            | flag(headers.attempt.is_some(), ATTEMPT)
+            | flag(headers.seq().is_some(), SEQ)
+            | flag(headers.attempt().is_some(), ATTEMPT)
             | flag(headers.json.is_some(), JSON)
             | flag(headers.malformed, MALFORMED),
     );
@@ -54,10 +54,10 @@ pub(super) fn push_headers(out: &mut BytesMut, head: &mut Head, headers: &Header
 
 #[inline(always)]
 fn push_numbers(head: &mut Head, headers: &Headers) {
-    if let Some(seq) = headers.seq {
+    if let Some(seq) = headers.seq() {
         head.push_varint(seq);
     }
-    if let Some(attempt) = headers.attempt {
+    if let Some(attempt) = headers.attempt() {
         head.push_varint(attempt);
     }
 }
@@ -102,12 +102,12 @@ pub(super) fn read_headers(reader: &mut Reader<'_>) -> Result<Headers, DecodeErr
 fn read_numbers(reader: &mut Reader<'_>, flags: u8, headers: &mut Headers) -> Result<bool, DecodeError> {
     let mut well_formed = true;
     if flags & SEQ != 0 {
-        headers.seq = Some(reader.varint()?).filter(is_count);
-        well_formed &= headers.seq.is_some();
+        headers.set_seq(Some(reader.varint()?).filter(is_count));
+        well_formed &= headers.seq().is_some();
     }
     if flags & ATTEMPT != 0 {
-        headers.attempt = Some(reader.varint()?).filter(is_count);
-        well_formed &= headers.attempt.is_some();
+        headers.set_attempt(Some(reader.varint()?).filter(is_count));
+        well_formed &= headers.attempt().is_some();
     }
     Ok(well_formed)
 }

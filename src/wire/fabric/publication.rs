@@ -5,10 +5,11 @@ use bytes::{Bytes, BytesMut};
 use super::GIVEN_PAYLOAD_BYTES;
 use super::frame::{DecodeError, Head, Reader, finish, kind, push_name, push_text};
 use super::headers::{are_needed, push_headers, read_headers};
-use super::slots::{Slots, single_id};
+use super::slots::Slots;
 use crate::subject::{Pattern, Subject};
 use crate::wire::message::{
-    AckId, Bundle, ClientOp, Encoding, Headers, Message, MessageId, OpError, Payload, Publication, ServerOp,
+    AckId, Bundle, Chunk, ClientOp, Encoding, Form, Headers, MessageId, OpError, Payload, Publication,
+    ServerOp,
 };
 
 /// Writes publications: one a direction of a connection.
@@ -97,28 +98,27 @@ fn finished(out: &mut BytesMut, start: usize, head: Head, publication: Publicati
 /// The flags that say what follows the names.
 pub(super) fn flags_of(publication: &Publication) -> u8 {
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    flag(publication.seq != 0 || !publication.done, CHUNK)
+    flag(publication.part().is_some(), CHUNK)
         | flag(are_needed(&publication.headers), HEADERS)
-        | flag(publication.bundled > 0, BUNDLE)
+        | flag(publication.is_bundle(), BUNDLE)
 }
 
 /// Appends `head` and what follows the names, in a frame of any kind.
 #[inline(always)]
 pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publication) -> Option<Bytes> {
-    let Publication { id, seq, done, bundled, payload, headers, .. } = publication;
-    if seq != 0 || !done {
+    if let Some(chunk) = publication.part() {
         head.flush(out);
-        push_text(out, &id);
-        head.push_varint(seq.into());
-        head.push(done.into());
+        push_text(out, &chunk.id);
+        head.push_varint(chunk.seq.into());
+        head.push(chunk.done.into());
     }
-    if are_needed(&headers) {
-        push_headers(out, &mut head, &headers);
+    if are_needed(&publication.headers) {
+        push_headers(out, &mut head, &publication.headers);
     }
-    if bundled > 0 {
-        head.push_varint(bundled.into());
-    } else {
-        head.push(payload.encoding.0);
+    let Publication { form, payload, .. } = publication;
+    match form {
+        Form::Bundle { count, .. } => head.push_varint(count.into()),
+        _ => head.push(payload.encoding.0),
     }
     head.flush(out);
     if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
@@ -129,17 +129,10 @@ pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publica
 }
 
 /// Reads publications: one a direction of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PublicationDecoder {
     subjects: Slots<Subject>,
     patterns: Slots<Pattern>,
-    single: MessageId,
-}
-
-impl Default for PublicationDecoder {
-    fn default() -> Self {
-        Self { subjects: Slots::default(), patterns: Slots::default(), single: single_id() }
-    }
 }
 
 impl PublicationDecoder {
@@ -208,24 +201,15 @@ impl PublicationDecoder {
     /// profile.
     #[inline(always)]
     fn chunk(&self, flags: u8, subject: Subject, mut reader: Reader<'_>) -> Result<Publication, DecodeError> {
-        let (mut id, mut seq, mut done) = (None, 0, true);
-        if flags & CHUNK != 0 {
-            id = Some(MessageId::from(reader.text()?));
-            seq = u32::try_from(reader.varint()?).map_err(|_| DecodeError("chunk number too large"))?;
-            done = match reader.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(DecodeError("done is neither 0 nor 1")),
-            };
-        }
+        let form =
+            if flags & CHUNK == 0 { Form::Whole } else { Form::Chunk(read_chunk(&mut reader)?.into()) };
         let headers = if flags & HEADERS == 0 { Headers::default() } else { read_headers(&mut reader)? };
         if flags & BUNDLE != 0 {
             return self.bundle(flags, subject, &headers, reader);
         }
         let encoding = Encoding(reader.u8()?);
         let payload = Payload { encoding, raw: reader.payload() };
-        let id = id.unwrap_or_else(|| self.single.clone());
-        Ok(Publication::chunk(id, seq, done, Message { subject, payload, headers }))
+        Ok(Publication { subject, form, payload, headers })
     }
 
     /// Checks the whole bundle, so that a broker passes on no invalid one.
@@ -242,8 +226,20 @@ impl PublicationDecoder {
         let count = reader.varint()?;
         let bundle = Bundle::parse(subject, headers, count, reader.payload());
         let bundle = bundle.ok_or(DecodeError("malformed bundle"))?;
-        Ok(Publication::of_bundle(bundle, self.single.clone()))
+        Ok(Publication::of_bundle(bundle))
     }
+}
+
+#[cold]
+fn read_chunk(reader: &mut Reader<'_>) -> Result<Chunk, DecodeError> {
+    let id = MessageId::from(reader.text()?);
+    let seq = u32::try_from(reader.varint()?).map_err(|_| DecodeError("chunk number too large"))?;
+    let done = match reader.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(DecodeError("done is neither 0 nor 1")),
+    };
+    Ok(Chunk { id, seq, done })
 }
 
 fn flags(reader: &mut Reader<'_>, known: u8) -> Result<u8, DecodeError> {

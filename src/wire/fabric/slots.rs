@@ -1,8 +1,6 @@
 //! Names that were sent before: a table of the same content at both ends, so that a name is written once and
 //! then is one byte.
 
-use std::sync::Arc;
-
 use crate::subject::{Pattern, Subject};
 
 /// A direct-mapped table of names. Who writes chooses the slot; who reads only follows.
@@ -94,11 +92,6 @@ fn slot(text: &str) -> u8 {
 }
 
 const SLOTS: usize = 256;
-
-/// Returns the id for messages of one chunk, which nothing is joined by.
-pub(super) fn single_id() -> Arc<str> {
-    Arc::from("1")
-}
 
 #[cfg(test)]
 mod tests {

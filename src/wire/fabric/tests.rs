@@ -47,16 +47,12 @@ fn subject(text: &str) -> Subject {
 }
 
 fn sample(text: &str) -> Publication {
-    Publication {
-        subject: subject(text),
-        id: "1".into(),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload: Payload::msgpack("hi"),
-        headers: Headers::default(),
-    }
+    Publication::chunk(
+        "1".into(),
+        0,
+        true,
+        Message { subject: subject(text), payload: Payload::msgpack("hi"), headers: Headers::default() },
+    )
 }
 
 fn hex(bytes: &[u8]) -> String {

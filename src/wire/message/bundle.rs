@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::packed::{Item, PackedBuilder, PackedMessages, is_small};
-use super::{FurtherHeaders, Headers, Message, MessageId, Payload, Publication};
+use super::{Form, FurtherHeaders, Headers, Message, Payload, Publication};
 use crate::subject::Subject;
 
 /// Messages of one subject, oldest first: two and more.
@@ -26,7 +26,7 @@ impl Bundle {
     /// Takes `raw` if it is exactly `count` messages, within the bounds, and `headers` has only what a bundle
     /// may have.
     pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
-        let &Headers { seq: first, attempt, .. } = headers;
+        let (first, attempt) = (headers.seq(), headers.attempt());
         if count < 2
             || !headers.has_numbers_only()
             || first.is_some_and(|first| first.saturating_add(count) > 1 << 53)
@@ -50,7 +50,7 @@ impl Bundle {
     /// Returns what was taken off its end as a message of its own.
     pub fn message_behind(&self, last: Item) -> Message {
         let seq = self.first.map(|first| first + u64::from(self.packed.count()) - 1);
-        let headers = Headers { seq, attempt: self.attempt, ..Headers::default() }.with_json(last.json);
+        let headers = Headers::numbered(seq, self.attempt).with_json(last.json);
         Message { subject: self.subject.clone(), payload: last.payload, headers }
     }
 
@@ -58,7 +58,7 @@ impl Bundle {
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         self.packed.items().zip(0..).map(|(Item { payload, json }, index)| {
             let seq = self.first.map(|first| first + index);
-            let headers = Headers { seq, attempt: self.attempt, ..Headers::default() }.with_json(json);
+            let headers = Headers::numbered(seq, self.attempt).with_json(json);
             Message { subject: self.subject.clone(), payload, headers }
         })
     }
@@ -66,59 +66,40 @@ impl Bundle {
 
 impl Publication {
     /// Returns a payload that holds `bundle`.
-    pub fn of_bundle(bundle: Bundle, id: MessageId) -> Self {
+    pub fn of_bundle(bundle: Bundle) -> Self {
         let Bundle { subject, first, attempt, packed } = bundle;
-        let bundled_bytes = u32::try_from(packed.payload_bytes()).unwrap_or(u32::MAX);
-        let bundled = packed.count();
+        let bytes = u32::try_from(packed.payload_bytes()).unwrap_or(u32::MAX);
+        let form = Form::Bundle { count: packed.count(), bytes };
         let payload = Payload::msgpack(packed.into_raw());
-        let headers = Headers { seq: first, attempt, ..Headers::default() };
-        Self { subject, id, seq: 0, done: true, bundled, bundled_bytes, payload, headers }
+        Self { subject, form, payload, headers: Headers::numbered(first, attempt) }
     }
 
     /// Returns what it holds, if that is a bundle.
     pub fn bundle(&self) -> Option<Bundle> {
-        let Self { subject, bundled, payload, headers, .. } = self;
-        let bundle = |packed| Bundle {
-            subject: subject.clone(),
-            first: headers.seq,
-            attempt: headers.attempt,
-            packed,
-        };
-        (*bundled > 0).then(|| bundle(PackedMessages::trusted(*bundled, payload.raw.clone())))
+        if self.is_bundle() { self.clone().into_bundle() } else { None }
     }
 
     /// The same, without a copy of what they share.
     pub fn into_bundle(self) -> Option<Bundle> {
-        let Self { subject, bundled, payload, headers: Headers { seq: first, attempt, .. }, .. } = self;
-        let packed = |raw| PackedMessages::trusted(bundled, raw);
-        (bundled > 0).then(|| Bundle { subject, first, attempt, packed: packed(payload.raw) })
+        let Self { subject, form: Form::Bundle { count, .. }, payload, headers } = self else { return None };
+        let packed = PackedMessages::trusted(count, payload.raw);
+        Some(Bundle { subject, first: headers.seq(), attempt: headers.attempt(), packed })
     }
 
     /// Returns how many messages, or chunks of one, it is.
     pub fn count(&self) -> u32 {
-        self.bundled.max(1)
+        if let Form::Bundle { count, .. } = self.form { count } else { 1 }
     }
 
     /// Returns the bytes of the application's payloads, or of the chunk of one.
     pub fn payload_bytes(&self) -> usize {
-        if self.bundled > 0 { self.bundled_bytes as usize } else { self.payload.raw.len() }
+        if let Form::Bundle { bytes, .. } = self.form { bytes as usize } else { self.payload.raw.len() }
     }
 
     /// Calls `visit` with each of its messages: itself, unless it holds a bundle.
     pub fn for_each_single(self, mut visit: impl FnMut(Self)) {
         let Some(bundle) = self.bundle() else { return visit(self) };
-        for Message { subject, payload, headers } in bundle.messages() {
-            visit(Self {
-                subject,
-                id: self.id.clone(),
-                seq: 0,
-                done: true,
-                bundled: 0,
-                bundled_bytes: 0,
-                payload,
-                headers,
-            });
-        }
+        bundle.messages().for_each(|message| visit(Self::whole(message)));
     }
 }
 
@@ -153,7 +134,7 @@ impl BundleBuilder {
     }
 
     fn begin(subject: &Subject, payload: &Payload, headers: &Headers) -> Self {
-        let &Headers { seq: first, attempt, .. } = headers;
+        let (first, attempt) = (headers.seq(), headers.attempt());
         let packed = PackedBuilder::new(payload, headers.json.as_ref());
         Self { subject: subject.clone(), first, attempt, packed }
     }
@@ -166,8 +147,8 @@ impl BundleBuilder {
     /// Returns whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
     pub fn takes(&self, message: &Message, limit: usize) -> bool {
         let Message { subject, headers, payload } = message;
-        headers.seq == self.first.map(|first| first + u64::from(self.packed.count()))
-            && headers.attempt == self.attempt
+        headers.seq() == self.first.map(|first| first + u64::from(self.packed.count()))
+            && headers.attempt() == self.attempt
             && *subject == self.subject
             && self.packed.takes(payload, headers.json.as_ref(), limit)
     }
@@ -205,7 +186,7 @@ mod tests {
         Message {
             subject: Subject::parse("a.b").expect("valid"),
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() },
-            headers: Headers { seq, attempt: Some(7), ..Headers::default() }.with_json(json),
+            headers: Headers::numbered(seq, Some(7)).with_json(json),
         }
     }
 
@@ -228,7 +209,7 @@ mod tests {
         let other = Message { subject: Subject::parse("a.c").expect("valid"), ..small(6) };
         assert!(!builder.takes(&other, usize::MAX));
         let mut fenced = small(6);
-        fenced.headers.attempt = None;
+        fenced.headers.set_attempt(None);
         assert!(!builder.takes(&fenced, usize::MAX));
         for seq in 6..u64::from(5 + MAX_PACKED) {
             assert!(builder.takes(&small(seq), usize::MAX));
@@ -269,7 +250,7 @@ mod tests {
             let bundle = built(&messages);
             let again: Vec<Message> = bundle.messages().collect();
             prop_assert_eq!(&again, &messages);
-            let headers = Headers { seq: first, attempt: Some(7), ..Headers::default() };
+            let headers = Headers::numbered(first, Some(7));
             let parse = |count, raw: Bytes| Bundle::parse(bundle.subject.clone(), &headers, count, raw);
             let count = u64::from(bundle.count());
             prop_assert_eq!(parse(count, bundle.packed.raw().clone()), Some(bundle.clone()));
@@ -284,9 +265,9 @@ mod tests {
                 prop_assert_eq!(other.messages().count() as u64, count);
             }
             let mut singles = Vec::new();
-            Publication::of_bundle(bundle, "1".into()).for_each_single(|single| singles.push(single));
+            Publication::of_bundle(bundle).for_each_single(|single| singles.push(single));
             prop_assert!(singles.iter().map(|single| &single.payload).eq(messages.iter().map(|message| &message.payload)));
-            prop_assert!(singles.iter().all(|single| single.bundled == 0));
+            prop_assert!(singles.iter().all(|single| !single.is_bundle()));
         }
     }
 }

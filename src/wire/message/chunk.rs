@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Message, MessageId, Payload, Publication};
+use super::{Form, Message, MessageId, Payload, Publication};
 use crate::base::Shares;
 use crate::subject::Subject;
 
@@ -66,12 +66,14 @@ impl Partial {
 impl Reassembly {
     /// Takes one chunk; gives the whole message when it was the last one.
     pub fn handle_chunk(&mut self, now: Instant, publication: Publication) -> Option<Message> {
-        let Publication { subject, id, seq, done, payload, headers, .. } = publication;
+        let Publication { subject, form, payload, headers } = publication;
+        let Form::Chunk(chunk) = form else { return Some(Message { subject, payload, headers }) };
+        let (seq, done) = (chunk.seq, chunk.done);
         if seq == 0 && done {
             return Some(Message { subject, payload, headers });
         }
         self.drop_old(now);
-        let key = (subject, id);
+        let key = (subject, chunk.id.clone());
         if seq == 0 {
             self.forget(&key);
             self.begin(now, key.clone());
@@ -204,16 +206,12 @@ mod tests {
 
     fn chunk(id: &str, seq: u32, done: bool, raw: Bytes) -> Publication {
         let payload = Payload { encoding: Encoding::MSGPACK, raw };
-        Publication {
-            subject: Subject::parse("a").expect("valid"),
-            id: id.into(),
+        Publication::chunk(
+            id.into(),
             seq,
             done,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload,
-            headers: Headers::default(),
-        }
+            Message { subject: Subject::parse("a").expect("valid"), payload, headers: Headers::default() },
+        )
     }
 
     #[test]

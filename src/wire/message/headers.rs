@@ -1,6 +1,7 @@
 //! The headers of a message: the reserved ones stand apart from the application's.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ use crate::subject::Subject;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Headers {
     /// `CN-SocketSeq`: 1, 2, 3 …
-    pub seq: Option<u64>,
+    seq: Option<NonZeroU64>,
     /// `CN-SocketConnectAttempt`: 1, 2, 3 …
-    pub attempt: Option<u64>,
+    attempt: Option<NonZeroU64>,
     /// `CN-Reply`: where an answer goes.
     pub reply: Option<Subject>,
     /// The others.
@@ -72,6 +73,32 @@ impl PartialEq for Further {
 static NONE: FurtherHeaders = FurtherHeaders { command: None, malformed: false, json: None };
 
 impl Headers {
+    /// Returns headers of a socket's message: its number, and the incarnation or the tag. 0 is none.
+    pub fn numbered(seq: Option<u64>, attempt: Option<u64>) -> Self {
+        let (seq, attempt) = (seq.and_then(NonZeroU64::new), attempt.and_then(NonZeroU64::new));
+        Self { seq, attempt, ..Self::default() }
+    }
+
+    /// Returns `CN-SocketSeq`.
+    pub fn seq(&self) -> Option<u64> {
+        self.seq.map(NonZeroU64::get)
+    }
+
+    /// Returns `CN-SocketConnectAttempt`.
+    pub fn attempt(&self) -> Option<u64> {
+        self.attempt.map(NonZeroU64::get)
+    }
+
+    /// Sets `CN-SocketSeq`.
+    pub fn set_seq(&mut self, seq: Option<u64>) {
+        self.seq = seq.and_then(NonZeroU64::new);
+    }
+
+    /// Sets `CN-SocketConnectAttempt`.
+    pub fn set_attempt(&mut self, attempt: Option<u64>) {
+        self.attempt = attempt.and_then(NonZeroU64::new);
+    }
+
     /// Returns these headers with that one in place of theirs.
     pub fn with_reply(mut self, reply: Option<Subject>) -> Self {
         self.reply = reply;

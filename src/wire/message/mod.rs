@@ -28,8 +28,8 @@ pub use headers::{
     SocketCommand,
 };
 pub use op::{
-    AckId, Claim, ClientOp, ENDED_UNANSWERED, Info, LargeMessages, MessageId, OpError, Publication, Reply,
-    ServerOp, SubscribeStatus, Subscription, SubscriptionClass, TOO_LARGE,
+    AckId, Chunk, Claim, ClientOp, ENDED_UNANSWERED, Form, Info, LargeMessages, MessageId, OpError,
+    Publication, Reply, ServerOp, SubscribeStatus, Subscription, SubscriptionClass, TOO_LARGE,
 };
 pub use packed::{Item, ItemRef, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
 pub(in crate::wire) use payload::is_depth_within;

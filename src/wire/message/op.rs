@@ -14,39 +14,115 @@ pub struct AckId(pub u64);
 /// Names a message, so that its chunks can be joined.
 pub type MessageId = Arc<str>;
 
-/// One chunk of a message, and most messages are one chunk; or a bundle of whole ones (`bundle.rs`).
+/// One chunk of a message, and most messages are one chunk; or a bundle of whole ones (`bundle.rs`). It is
+/// moved from station to station: what few have stands elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// Where it goes.
     pub subject: Subject,
-    /// The same for all chunks of a message.
-    pub id: MessageId,
-    /// 0, 1, 2 … within the message.
-    pub seq: u32,
-    /// Set on the last chunk.
-    pub done: bool,
-    /// The number of messages that `payload` holds as a [`super::Bundle`]; 0: it is one, or a chunk of one.
-    pub bundled: u32,
-    /// The bytes of the payloads in the bundle; 0: there is none.
-    pub bundled_bytes: u32,
+    /// What it is.
+    pub form: Form,
     /// The chunk's bytes, and the encoding of the whole.
     pub payload: Payload,
     /// On the last chunk only.
     pub headers: Headers,
 }
 
+/// What a publication is.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// A message.
+    Whole,
+    /// Several, which its payload holds as a [`super::Bundle`].
+    Bundle {
+        /// Their number.
+        count: u32,
+        /// The bytes of their payloads.
+        bytes: u32,
+    },
+    /// One of several chunks of a message; or the only one, where a protocol gives an id to that, too.
+    Chunk(Arc<Chunk>),
+}
+
+/// Which chunk of which message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The same for all chunks of a message.
+    pub id: MessageId,
+    /// 0, 1, 2 … within the message.
+    pub seq: u32,
+    /// Set on the last one.
+    pub done: bool,
+}
+
+impl Form {
+    fn id(&self) -> &str {
+        if let Self::Chunk(chunk) = self { &chunk.id } else { ID_OF_WHOLE }
+    }
+
+    fn position(&self) -> (u32, bool) {
+        if let Self::Chunk(chunk) = self { (chunk.seq, chunk.done) } else { WHOLE }
+    }
+
+    fn bundled(&self) -> Option<(u32, u32)> {
+        if let Self::Bundle { count, bytes } = *self { Some((count, bytes)) } else { None }
+    }
+}
+
+/// The id that is written where there is none is none.
+impl PartialEq for Form {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id(), self.position(), self.bundled()) == (other.id(), other.position(), other.bundled())
+    }
+}
+
 impl Publication {
     /// Makes a message of one chunk.
-    pub fn whole(id: MessageId, message: Message) -> Self {
-        Self::chunk(id, 0, true, message)
+    pub fn whole(message: Message) -> Self {
+        let Message { subject, payload, headers } = message;
+        Self { subject, form: Form::Whole, payload, headers }
     }
 
     /// Makes one chunk of a message; `message` is what of it travels in this chunk.
     pub fn chunk(id: MessageId, seq: u32, done: bool, message: Message) -> Self {
-        let Message { subject, payload, headers } = message;
-        Self { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers }
+        Self { form: Form::Chunk(Chunk { id, seq, done }.into()), ..Self::whole(message) }
+    }
+
+    /// Returns which chunk of its message it is, if there are others.
+    #[inline]
+    pub fn part(&self) -> Option<&Chunk> {
+        match &self.form {
+            Form::Chunk(chunk) if (chunk.seq, chunk.done) != WHOLE => Some(chunk),
+            _ => None,
+        }
+    }
+
+    /// Returns the number of the chunk within its message, and whether it is the last one.
+    pub fn position(&self) -> (u32, bool) {
+        self.form.position()
+    }
+
+    /// Returns whether its message ends with it.
+    pub fn is_done(&self) -> bool {
+        self.position().1
+    }
+
+    /// Returns whether it is several messages.
+    pub fn is_bundle(&self) -> bool {
+        matches!(self.form, Form::Bundle { .. })
+    }
+
+    /// Returns the id of its message. What is whole needs none: where a protocol has a place for it, it is
+    /// always the same, unless it came with one.
+    pub fn id(&self) -> &str {
+        self.form.id()
     }
 }
+
+/// The position of the only chunk.
+const WHOLE: (u32, bool) = (0, true);
+/// Nothing is joined by it.
+const ID_OF_WHOLE: &str = "1";
 
 /// A subscription that a client asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,7 +286,7 @@ const RESERVED_PATTERNS: [&str; 6] =
 pub enum ServerOp {
     /// The broker's identity, and the client's user. The link acknowledges it by itself where its protocol
     /// wants that.
-    Info(Info),
+    Info(Box<Info>),
     /// Something was refused with 403.
     Permission {
         /// A text for people.

@@ -180,7 +180,10 @@ impl Messages {
             // What is written alone is the only one mostly.
             Some(ItemRef { encoding, payload, json: None }) if rest.is_empty() => {
                 let length = payload.len();
-                return Some(Few::One(Self::One(Item { payload: last_of(raw, encoding, length), json: None })));
+                return Some(Few::One(Self::One(Item {
+                    payload: last_of(raw, encoding, length),
+                    json: None,
+                })));
             }
             Some(first) if rest.is_empty() => return Some(Few::One(Self::One(first.checked(&raw)?))),
             _ => raw,

@@ -57,7 +57,7 @@ pub enum Heard {
 impl Client {
     /// Returns the end of a connection to this server. The first operation of the server is its `Info`.
     pub fn new(info: ServerInfo) -> Self {
-        let ready = vec![ServerOp::Info(sign_in(&info, Ok(Json::trusted("null".into()))))];
+        let ready = vec![ServerOp::Info(sign_in(&info, Ok(Json::trusted("null".into()))).into())];
         Self {
             info,
             inbox: None,
@@ -79,7 +79,7 @@ impl Client {
 
     /// Returns the operation that says that a server did not let this client in.
     pub fn refusal(info: &ServerInfo, error: OpError) -> ServerOp {
-        ServerOp::Info(sign_in(info, Err(error)))
+        ServerOp::Info(sign_in(info, Err(error)).into())
     }
 
     /// Sends an operation.
@@ -248,7 +248,7 @@ impl Client {
 
     /// Returns why the server would close the connection over a publication, if it would.
     fn too_large(&self, publication: &Publication) -> Option<OpError> {
-        let Publication { subject, payload, headers, id, .. } = publication;
+        let Publication { subject, payload, headers, .. } = publication;
         let names =
             subject.as_str().len() + headers.reply.as_ref().map_or(MAX_COUNT_REPLY, |r| r.as_str().len());
         if names > MAX_NAMES_BYTES {
@@ -259,7 +259,7 @@ impl Client {
         // What is escaped in headers is at most six times as long; packed ones are as they are.
         let is_as_it_is = json * 6 < self.info.max_payload / 2 || is_packed(publication);
         let json = if is_as_it_is { json } else { json * 6 };
-        let size = payload.raw.len() + json + id.len() + HEADER_SLACK_BYTES;
+        let size = payload.raw.len() + json + publication.id().len() + HEADER_SLACK_BYTES;
         (size > self.info.max_payload && payload.raw.len() + json > 0).then(|| OpError {
             message: format!("larger than the {} bytes that this server takes", self.info.max_payload),
             code: Some(TOO_LARGE),

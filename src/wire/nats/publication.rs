@@ -10,7 +10,7 @@ use super::headers::{Block, FIRST_LINE, push_block};
 use super::{DecodeError, Delivery};
 use crate::subject::Subject;
 use crate::wire::fabric::{BodyDecoder, GIVEN_PAYLOAD_BYTES, push_body};
-use crate::wire::message::{Headers, Message, MessageId, Publication};
+use crate::wire::message::{Headers, Message, Publication};
 
 /// Appends a publication: one message, or several if it is a bundle that only has to save work.
 pub(super) fn push_publication(out: &mut impl Sink, mut publication: Publication, reply: Option<&str>) {
@@ -31,11 +31,11 @@ pub(super) fn push_publication(out: &mut impl Sink, mut publication: Publication
 /// Returns whether only our own programs can read it: a part of a message or of a socket's, or a payload of
 /// ours.
 pub(super) fn is_packed(publication: &Publication) -> bool {
-    let Publication { seq, done, bundled, payload, headers, .. } = publication;
+    let Publication { payload, headers, .. } = publication;
     let is_numbered = headers.has_reserved() || headers.malformed;
-    let is_chunk = *seq != 0 || !done;
     // A bundle without numbers holds values of any encoding, each looked at by itself.
-    is_numbered || is_chunk || (*bundled == 0 && content::open(payload).is_none())
+    let is_closed = || !publication.is_bundle() && content::open(payload).is_none();
+    is_numbered || publication.part().is_some() || is_closed()
 }
 
 fn push_open(out: &mut impl Sink, publication: &Publication, reply: Option<&str>) {
@@ -96,16 +96,9 @@ pub(super) enum Arrival {
 }
 
 /// Reads messages.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reader {
     bodies: BodyDecoder,
-    single: MessageId,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self { bodies: BodyDecoder::default(), single: "1".into() }
-    }
 }
 
 impl Reader {
@@ -130,7 +123,7 @@ impl Reader {
         let headers = Headers::default().with_reply(reply).with_json(block.json()?);
         let payload = content::payload(block.content_type.as_deref(), delivery.payload, shared);
         let message = Message { subject, payload, headers };
-        Ok(Arrival::Publication(Publication::whole(self.single.clone(), message)))
+        Ok(Arrival::Publication(Publication::whole(message)))
     }
 
     fn packed(

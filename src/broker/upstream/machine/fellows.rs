@@ -28,7 +28,7 @@ impl Upstream {
 
     /// A publication may be an answer.
     pub(in crate::broker) fn handle_answer(&mut self, publication: &Publication) {
-        if publication.done {
+        if publication.is_done() {
             self.fellows.handle_answer(&publication.subject);
         }
     }
@@ -70,7 +70,7 @@ impl Upstream {
     fn say_word(&mut self, word: &GatewayWord) {
         let Ok(subject) = Subject::parse(WORDS) else { return };
         let message = Message { subject, payload: word.to_payload(), headers: Headers::default() };
-        let publication = Publication::whole("".into(), message);
+        let publication = Publication::whole(message);
         self.push(None, ClientOp::Publish { ack: None, publication });
     }
 }

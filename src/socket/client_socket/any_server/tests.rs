@@ -131,11 +131,11 @@ fn a_connect_is_one_question_behind_the_subscription_and_what_was_written_leaves
     client.give(accept);
     assert_eq!(client.states(), [State::Ready]);
     let first = client.said.iter().find_map(|output| match output {
-        Output::Publish(message) if message.headers.seq.is_some() => Some(message.clone()),
+        Output::Publish(message) if message.headers.seq().is_some() => Some(message.clone()),
         _ => None,
     });
     let first = first.expect("in the same pump");
-    assert_eq!((first.subject.as_str(), first.headers.attempt), ("s.server.srv.sock", Some(99)));
+    assert_eq!((first.subject.as_str(), first.headers.attempt()), ("s.server.srv.sock", Some(99)));
     server.handle_message(client.now, first);
     server.flush(client.now);
     let outputs: Vec<Output> = std::iter::from_fn(|| server.poll_output()).collect();
@@ -246,7 +246,7 @@ fn where_nobody_hears_it_or_nobody_answers_it_is_asked_who_serves() {
         let (_, second) = client.question();
         let tag = |message: &Message| Offer::of_headers(&message.headers).expect("it offers").tag;
         assert_ne!(tag(&first), tag(&second));
-        assert_eq!(second.headers.attempt, Some(2));
+        assert_eq!(second.headers.attempt(), Some(2));
     }
 }
 
@@ -266,9 +266,8 @@ fn the_first_accept_counts_whichever_question_it_answers_and_the_other_server_is
     let answer = Offer::new(55, Some(offer.tag), &SocketConfig::default());
     let stream = Some(OfferHeader { offer: answer, server: Some("quick") });
     let json = Json::of(&control::Greeting { stream, ..control::Greeting::default() });
-    let headers = Headers { attempt: Some(2), ..Headers::default() }
-        .with_command(Some(SocketCommand::Connected))
-        .with_json(Some(json));
+    let headers =
+        Headers::numbered(None, Some(2)).with_command(Some(SocketCommand::Connected)).with_json(Some(json));
     client.give(Message {
         subject: Subject::parse("s.client.sock").expect("valid"),
         payload: Payload::NIL,

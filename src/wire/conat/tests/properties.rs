@@ -38,7 +38,7 @@ prop_compose! {
         attempt in prop::option::of(1..1000_u64),
         value in prop::option::of(any_json()),
     ) -> Headers {
-        let mut headers = Headers { seq, attempt, ..Headers::default() }.with_reply(reply.map(|text| Subject::parse(&text).expect("valid"))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(false).with_json(None);
+        let mut headers = Headers::numbered(seq, attempt).with_reply(reply.map(|text| Subject::parse(&text).expect("valid"))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(false).with_json(None);
         // With reserved headers beside them, only objects that are not empty survive.
         let fits = |value: &serde_json::Value| {
             !headers.has_reserved() || value.as_object().is_some_and(|fields| !fields.is_empty())
@@ -58,10 +58,7 @@ prop_compose! {
         raw in prop::collection::vec(any::<u8>(), 0..3000),
         headers in any_headers(),
     ) -> Option<Publication> {
-        Subject::parse(&subject).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
-            payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
-        })
+        Subject::parse(&subject).ok().map(|subject| Publication::chunk(id.as_str().into(), seq, done, Message { subject, payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers }))
     }
 }
 
@@ -103,7 +100,7 @@ proptest! {
         let subject = Subject::parse("a.b").expect("valid");
         let singles: Vec<Publication> = texts.into_iter().zip(0..).map(|(text, index)| Publication {
             payload: Payload::msgpack(text),
-            headers: Headers { seq: first.map(|first| first + index), ..Headers::default() },
+            headers: Headers::numbered(first.map(|first| first + index), None),
             subject: subject.clone(),
             ..sample()
         }).collect();
@@ -113,7 +110,7 @@ proptest! {
         };
         let mut builder = BundleBuilder::new(&message(&singles[0]));
         singles[1..].iter().for_each(|single| builder.push(&message(single)));
-        let publication = Publication::of_bundle(builder.finish(), sample().id);
+        let publication = Publication::of_bundle(builder.finish());
         let (mut client, mut server) = codecs();
         let heard = singles.iter().cloned().map(|publication| ClientOp::Publish { ack: None, publication }).collect();
         let op = ClientOp::Publish { ack: None, publication: publication.clone() };
@@ -146,7 +143,7 @@ proptest! {
             prop_assert_eq!(carried(&mut server, op.clone(), &mut client), Ok((vec![op], vec![])));
         }
         let user = if user.get("error").is_some() { Err(error) } else { Ok(Json::from_value(&user)) };
-        let info = ServerOp::Info(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None, max_message: None, monitor: None });
+        let info = ServerOp::Info(Box::new(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None, max_message: None, monitor: None }));
         prop_assert_eq!(carried(&mut server, info.clone(), &mut client).map(|(heard, _)| heard), Ok(vec![info]));
         if let (Some(publication), Ok(pattern)) = (publication, Pattern::parse(&pattern)) {
             let op = ServerOp::Deliver { pattern, publication };

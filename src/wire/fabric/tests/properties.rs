@@ -30,7 +30,7 @@ prop_compose! {
             Just(r#"{"CN-Reply":5,"ü":[" "]}"#.to_owned()),
         ]),
     ) -> Headers {
-        Headers { seq, attempt, ..Headers::default() }.with_reply(reply.map(|text| subject(&text))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
+        Headers::numbered(seq, attempt).with_reply(reply.map(|text| subject(&text))).with_command(command.map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
     }
 }
 
@@ -47,14 +47,11 @@ prop_compose! {
         more in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..9),
     ) -> Option<Publication> {
         if chunk.is_none() && raw.len() < 1000 && let Some(bundle) = bundle(&text, encoding, &raw, &headers, &more) {
-            return Some(Publication::of_bundle(bundle, "1".into()));
+            return Some(Publication::of_bundle(bundle));
         }
         // A message of one chunk has no id of its own.
         let (id, seq, done) = chunk.filter(|(_, seq, done)| *seq != 0 || !done).unwrap_or(("1".into(), 0, true));
-        Subject::parse(&text).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
-            payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
-        })
+        Subject::parse(&text).ok().map(|subject| Publication::chunk(id.as_str().into(), seq, done, Message { subject, payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers }))
     }
 }
 
@@ -66,7 +63,7 @@ fn bundle(text: &str, encoding: u8, raw: &[u8], headers: &Headers, more: &[Vec<u
         .map(|(index, raw)| Message {
             subject: subject.clone(),
             payload: Payload { encoding: Encoding(encoding), raw: raw.to_vec().into() },
-            headers: Headers { seq: headers.attempt.map(|first| first + index), ..Headers::default() }
+            headers: Headers::numbered(headers.attempt().map(|first| first + index), None)
                 .with_json(headers.json.clone().filter(|_| index % 2 == 0)),
         })
         .collect();
@@ -121,7 +118,7 @@ proptest! {
         for (publication, ack) in publications {
             ops.extend(publication.map(|publication| {
                 // Nobody asks for the acknowledgement of a bundle.
-                let ack = ack.map(AckId).filter(|_| publication.bundled == 0);
+                let ack = ack.map(AckId).filter(|_| !publication.is_bundle());
                 match ack {
                     Some(ack) if is_request => ClientOp::Request { ack, publication },
                     ack => ClientOp::Publish { ack, publication },
@@ -157,7 +154,7 @@ proptest! {
             replies.into_iter().map(|reply| ServerOp::Ack { id: AckId(numbers.0), reply }).collect();
         for user in [Ok(user), Err(error)] {
             let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None, max_message: Some(7), monitor: Some(numbers.0) };
-            ops.push(ServerOp::Info(info));
+            ops.push(ServerOp::Info(info.into()));
         }
         let change = |number: u8| {
             let presence = Presence::from_number(number);

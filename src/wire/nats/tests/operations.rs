@@ -15,16 +15,12 @@ fn subject(text: &str) -> Subject {
 
 fn publication(to: &str, raw: impl Into<Bytes>) -> Publication {
     let payload = Payload::msgpack(raw);
-    Publication {
-        subject: subject(to),
-        id: "1".into(),
-        seq: 0,
-        done: true,
-        bundled: 0,
-        bundled_bytes: 0,
-        payload,
-        headers: Headers::default(),
-    }
+    Publication::chunk(
+        "1".into(),
+        0,
+        true,
+        Message { subject: subject(to), payload, headers: Headers::default() },
+    )
 }
 
 fn subscription(pattern: &str, queue: &str, is_shared: bool) -> Subscription {
@@ -281,7 +277,7 @@ fn a_message_of_a_socket_may_have_long_headers() {
     model.say(subscribe(1, &["a"]));
     model.exchange();
     let json = Json::from_value(&serde_json::json!({ "x": "\u{e9}".repeat(300_000) }));
-    let headers = Headers { seq: Some(1), ..Headers::default() }.with_json(Some(json));
+    let headers = Headers::numbered(Some(1), None).with_json(Some(json));
     let publication = Publication { headers, ..publication("a", "\u{1}") };
     model.say(ClientOp::Publish { ack: None, publication: publication.clone() });
     let ops = model.exchange();
@@ -398,9 +394,12 @@ fn chunks_fit_into_what_a_server_takes_with_their_id_and_headers() {
         let [ServerOp::Info(info)] = &ops[..] else { panic!("{ops:?}") };
         let chunk = info.large.expect("it says how large messages travel").chunk;
         let json = Some(Json::from_value(&serde_json::json!({ "x": "y".repeat(200) })));
-        let headers = Headers { seq: Some(1), ..Headers::default() }.with_json(json);
+        let headers = Headers::numbered(Some(1), None).with_json(json);
         let id = "i".repeat(40).as_str().into();
-        let publication = Publication { id, seq: 3, headers, ..publication("chat.client.a", vec![0; chunk]) };
+        let publication = {
+            let Publication { subject, payload, .. } = publication("chat.client.a", vec![0; chunk]);
+            Publication::chunk(id, 3, true, Message { subject, payload, headers })
+        };
         model.say(ClientOp::Publish { ack: None, publication });
         let line = model.said[..].split(|byte| *byte == b'\r').next().expect("a line");
         let total = String::from_utf8_lossy(line).rsplit(' ').next().and_then(|size| size.parse().ok());

@@ -28,7 +28,7 @@ prop_compose! {
             "\\{\"a\":[0-9],\"(Sv|Nats-X|content-type|:|é)\":\"x\"\\}",
         ]),
     ) -> Headers {
-        Headers { seq: seq.filter(|_| numbered), attempt: attempt.filter(|_| numbered), ..Headers::default() }.with_reply(reply.map(|text| subject(&text))).with_command(command.filter(|_| numbered).map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
+        Headers::numbered(seq.filter(|_| numbered), attempt.filter(|_| numbered)).with_reply(reply.map(|text| subject(&text))).with_command(command.filter(|_| numbered).map(|text| SocketCommand::from_name(&text))).with_malformed(malformed).with_json(json.map(|text| Json::parse(text.into()).expect("valid")))
     }
 }
 
@@ -48,10 +48,7 @@ prop_compose! {
         headers in any_headers(),
     ) -> Option<Publication> {
         let (id, seq, done) = chunk.filter(|(_, seq, done)| *seq != 0 || !done).unwrap_or(("1".into(), 0, true));
-        Subject::parse(&text).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
-            payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
-        })
+        Subject::parse(&text).ok().map(|subject| Publication::chunk(id.as_str().into(), seq, done, Message { subject, payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers }))
     }
 }
 
@@ -68,13 +65,13 @@ fn value(json: Option<&Json>) -> Option<serde_json::Value> {
 
 /// Everything that a receiver sees of it. Bytes may have been written as a shorter `bin`.
 fn seen(publication: &Publication) -> (String, u32, bool, u8, Vec<u8>, String, Option<serde_json::Value>) {
-    let Publication { subject, seq, done, payload, headers, .. } = publication;
+    let (Publication { subject, payload, headers, .. }, (seq, done)) = (publication, publication.position());
     let rest = headers.clone().with_json(None);
     let raw = payload.raw.to_vec();
     (
         subject.to_string(),
-        *seq,
-        *done,
+        seq,
+        done,
         payload.encoding.0,
         raw,
         format!("{rest:?}"),
@@ -135,8 +132,7 @@ proptest! {
         let heard = heard_back(&publication);
         prop_assert_eq!(heard.len(), 1);
         prop_assert_eq!(seen(&heard[0]), seen(&publication));
-        let is_chunk = publication.seq != 0 || !publication.done;
-        prop_assert!(!is_chunk || heard[0].id == publication.id);
+        prop_assert!(publication.part().is_none() || heard[0].id() == publication.id());
     }
 
     #[test]
@@ -147,17 +143,17 @@ proptest! {
         let messages: Vec<Message> = raws.iter().zip(0..).map(|(raw, index)| Message {
             subject: subject("a"),
             payload: Payload::msgpack(raw.clone()),
-            headers: Headers { seq: first.map(|first| first + index), ..Headers::default() },
+            headers: Headers::numbered(first.map(|first| first + index), None),
         }).collect();
         let mut builder = BundleBuilder::of_two(&messages[0], &messages[1], 60_000).expect("two");
         messages[2..].iter().for_each(|message| builder.push(message));
-        let bundle = Publication::of_bundle(builder.finish(), "1".into());
+        let bundle = Publication::of_bundle(builder.finish());
         let heard = heard_back(&bundle);
         prop_assert_eq!(heard.len(), if first.is_some() { 1 } else { messages.len() });
         let mut singles = Vec::new();
         heard.into_iter().for_each(|one| one.for_each_single(|single| singles.push(single)));
-        let got: Vec<_> = singles.iter().map(|single| (single.headers.seq, single.payload.clone())).collect();
-        let sent: Vec<_> = messages.iter().map(|message| (message.headers.seq, message.payload.clone())).collect();
+        let got: Vec<_> = singles.iter().map(|single| (single.headers.seq(), single.payload.clone())).collect();
+        let sent: Vec<_> = messages.iter().map(|message| (message.headers.seq(), message.payload.clone())).collect();
         prop_assert_eq!(got, sent);
     }
 
