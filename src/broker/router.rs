@@ -169,7 +169,7 @@ impl Router {
         &mut self,
         now: Instant,
         (publisher, account, owner): (PeerId, Account, Owner),
-        mut publication: Publication,
+        publication: Publication,
         (max_message, choice): (usize, Choice),
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
@@ -179,6 +179,26 @@ impl Router {
             let is_counted = deliver(peer, pattern, publication, (false, true, way)) && !pattern.is_silent();
             return Ok(Routed { count: is_counted.into(), ..Routed::default() });
         }
+        self.route_to_all(
+            now,
+            (publisher, account, owner),
+            (publication, route),
+            (max_message, choice),
+            entropy,
+            deliver,
+        )
+    }
+
+    /// The same, where something is to be chosen.
+    fn route_to_all(
+        &mut self,
+        now: Instant,
+        (publisher, account, owner): (PeerId, Account, Owner),
+        (mut publication, route): (Publication, Route),
+        (max_message, choice): (usize, Choice),
+        entropy: &mut dyn Entropy,
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
+    ) -> Result<Routed, Refusal> {
         let bytes = publication.payload.raw.len();
         let mut leaving = Vec::new();
         let mut part = match publication.part() {

@@ -325,6 +325,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.out.ops.pop()
     }
 
+    /// Returns whether there is an event.
+    pub fn has_event(&self) -> bool {
+        !self.out.events.is_empty()
+    }
+
     /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<ClientEvent<T>> {
         self.out.events.pop_front()

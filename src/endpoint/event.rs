@@ -82,6 +82,9 @@ pub enum ListenerEvent {
     Closed(Option<Failure>),
 }
 
+// As the operations of the fabric (`wire/message/op.rs`).
+const _: () = assert!(size_of::<Event>() <= 128);
+
 impl Delivery {
     /// Returns the bytes of what is delivered.
     pub(super) fn bytes(&self) -> usize {

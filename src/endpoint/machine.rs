@@ -93,8 +93,15 @@ impl Endpoint {
         self.client.inbox()
     }
 
-    /// Carries events and outputs to and fro until nothing moves any more.
+    /// Carries events and outputs to and fro until nothing moves any more. Mostly nothing does.
+    #[inline]
     fn settle(&mut self, now: Instant) {
+        if self.client.has_event() || self.table.undrained() > 0 {
+            self.settle_all(now);
+        }
+    }
+
+    fn settle_all(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.client.poll_event() {
                 self.handle_client_event(now, event);

@@ -100,6 +100,9 @@ pub enum Output {
     UnwatchOthers,
 }
 
+// As the operations of the fabric (`wire/message/op.rs`).
+const _: () = assert!(size_of::<Output>() <= 128);
+
 /// Names one outstanding request of a socket. The number tells a late reply from the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag {

@@ -128,6 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_where_it_stood_is_known_by_that_until_the_patterns_change() {
+        let (mut routes, often) = (Routes::default(), subject("a.b"));
+        let asked = |routes: &mut Routes, route: u32| {
+            let found = routes.get(&often, || Route::from([route]));
+            (found[0], routes.latest.iter().flatten().any(|known| known.subject.is_same(&often)))
+        };
+        let first = [1, 2, 3, 4].map(|route| asked(&mut routes, route));
+        assert_eq!(first, [(1, false), (2, false), (2, true), (2, true)]);
+        // The same text elsewhere is the same.
+        assert_eq!(routes.get(&subject("a.b"), || Route::from([5]))[0], 2);
+        routes.invalidate();
+        assert_eq!([6, 7].map(|route| asked(&mut routes, route).0), [6, 6]);
+        for n in 0..10 * LATEST {
+            is_found(&mut routes, &format!("once.{n}"));
+        }
+        assert_eq!(asked(&mut routes, 8), (6, true));
+    }
+
+    #[test]
     fn what_comes_once_drives_nothing_out_and_what_is_long_is_not_kept() {
         let mut routes = Routes::default();
         for _ in 0..3 {

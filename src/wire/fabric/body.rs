@@ -13,7 +13,7 @@ use crate::wire::message::Publication;
 pub fn push_body(out: &mut BytesMut, publication: Publication) -> Option<Bytes> {
     let mut head = Head::default();
     head.push(flags_of(&publication));
-    push_rest(out, head, publication)
+    push_rest(out, head, &publication)
 }
 
 /// Reads what [`push_body`] wrote.

@@ -50,11 +50,11 @@ impl Codec for ClientCodec {
             return None;
         }
         match op {
-            ClientOp::Publish { ack, publication } => self.encoder.publish(out, ack, publication),
-            ClientOp::Request { ack, publication } if self.knows_requests => {
+            ClientOp::Publish { ack, ref publication } => self.encoder.publish(out, ack, publication),
+            ClientOp::Request { ack, ref publication } if self.knows_requests => {
                 self.encoder.request(out, ack, publication)
             }
-            ClientOp::Request { ack, publication } => self.encoder.publish(out, Some(ack), publication),
+            ClientOp::Request { ack, ref publication } => self.encoder.publish(out, Some(ack), publication),
             ClientOp::Watch(_) | ClientOp::Leaving if !self.knows_ends => None,
             ClientOp::Subscribe { ack, mut subscriptions, list } if !self.knows_ends => {
                 // It would end the connection at what it does not know.

@@ -25,7 +25,7 @@ impl PublicationEncoder {
         &mut self,
         out: &mut BytesMut,
         ack: Option<AckId>,
-        publication: Publication,
+        publication: &Publication,
     ) -> Option<Bytes> {
         self.published(out, if ack.is_some() { ACK } else { 0 }, ack, publication)
     }
@@ -35,7 +35,7 @@ impl PublicationEncoder {
         &mut self,
         out: &mut BytesMut,
         ack: AckId,
-        publication: Publication,
+        publication: &Publication,
     ) -> Option<Bytes> {
         self.published(out, ACK | REQUEST, Some(ack), publication)
     }
@@ -45,11 +45,11 @@ impl PublicationEncoder {
         out: &mut BytesMut,
         flags: u8,
         ack: Option<AckId>,
-        publication: Publication,
+        publication: &Publication,
     ) -> Option<Bytes> {
         let (start, mut head) = (out.len(), Head::of_frame(kind::PUBLISH));
         let (slot, is_known) = self.subjects.put(&publication.subject);
-        head.push(flags | flags_of(&publication) | if is_known { 0 } else { SUBJECT });
+        head.push(flags | flags_of(publication) | if is_known { 0 } else { SUBJECT });
         if let Some(AckId(id)) = ack {
             head.push_varint(id);
         }
@@ -66,14 +66,14 @@ impl PublicationEncoder {
         &mut self,
         out: &mut BytesMut,
         pattern: &Pattern,
-        publication: Publication,
+        publication: &Publication,
     ) -> Option<Bytes> {
         let (start, mut head) = (out.len(), Head::of_frame(kind::DELIVER));
         let subject = &publication.subject;
         let (subject_slot, knows_subject) = self.subjects.put(subject);
         let (pattern_slot, knows_pattern) = self.patterns.put(pattern);
         let names = if knows_subject { 0 } else { SUBJECT } | if knows_pattern { 0 } else { PATTERN };
-        head.push(flags_of(&publication) | names);
+        head.push(flags_of(publication) | names);
         head.push(subject_slot);
         if !knows_subject {
             head.flush(out);
@@ -89,7 +89,7 @@ impl PublicationEncoder {
 }
 
 /// Appends what follows the names, of which the last ones may still be in `head`.
-fn finished(out: &mut BytesMut, start: usize, head: Head, publication: Publication) -> Option<Bytes> {
+fn finished(out: &mut BytesMut, start: usize, head: Head, publication: &Publication) -> Option<Bytes> {
     let given = push_rest(out, head, publication);
     let more = given.as_ref().map_or(0, Bytes::len);
     if finish(out, start, more) { given } else { None }
@@ -105,18 +105,18 @@ pub(super) fn flags_of(publication: &Publication) -> u8 {
 
 /// Appends `head` and what follows the names, in a frame of any kind.
 #[inline(always)]
-pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publication) -> Option<Bytes> {
+pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: &Publication) -> Option<Bytes> {
     if let Some(chunk) = publication.part() {
         head.flush(out);
         push_text(out, &chunk.id);
         head.push_varint(chunk.seq.into());
         head.push(chunk.done.into());
     }
-    if are_needed(&publication.headers) {
-        push_headers(out, &mut head, &publication.headers);
+    let Publication { form, payload, headers, .. } = publication;
+    if are_needed(headers) {
+        push_headers(out, &mut head, headers);
     }
-    let Publication { form, payload, .. } = publication;
-    match form {
+    match *form {
         Form::Bundle { count, .. } => head.push_varint(count.into()),
         _ => head.push(payload.encoding.0),
     }
@@ -125,7 +125,7 @@ pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publica
         out.extend_from_slice(&payload.raw);
         return None;
     }
-    Some(payload.raw)
+    Some(payload.raw.clone())
 }
 
 /// Reads publications: one a direction of a connection.

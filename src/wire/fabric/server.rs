@@ -32,7 +32,9 @@ impl Codec for ServerCodec {
 
     fn encode(&mut self, op: ServerOp, out: &mut BytesMut) -> Option<Bytes> {
         match op {
-            ServerOp::Deliver { pattern, publication } => self.encoder.deliver(out, &pattern, publication),
+            ServerOp::Deliver { ref pattern, ref publication } => {
+                self.encoder.deliver(out, pattern, publication)
+            }
             ServerOp::Ack { id: AckId(id), reply: Reply::Published { count } } => {
                 let start = begin(out, kind::PUBLISHED);
                 push_varint(out, id);

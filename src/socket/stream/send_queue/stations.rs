@@ -124,6 +124,9 @@ impl Flight {
                 }
             };
             self.bytes -= removed.bytes();
+            if removed.is_done_with() {
+                continue;
+            }
             let whole = if removed.is_wrapped() { self.take_whole(number) } else { None };
             self.data_bytes -= kept.push(whole.map_or(removed, Messages::One));
         }

@@ -98,12 +98,11 @@ proptest! {
         first in prop::option::of(1..1000_u64),
     ) {
         let subject = Subject::parse("a.b").expect("valid");
-        let singles: Vec<Publication> = texts.into_iter().zip(0..).map(|(text, index)| Publication {
+        let singles: Vec<Publication> = texts.into_iter().zip(0..).map(|(text, index)| Publication::whole(Message {
             payload: Payload::msgpack(text),
             headers: Headers::numbered(first.map(|first| first + index), None),
             subject: subject.clone(),
-            ..sample()
-        }).collect();
+        })).collect();
         let message = |single: &Publication| {
             let Publication { subject, payload, headers, .. } = single.clone();
             Message { subject, payload, headers }

@@ -209,6 +209,13 @@ impl Messages {
         }
     }
 
+    /// Returns whether it is one message that nobody needs when it has arrived: a request, an answer, or what
+    /// belongs to them.
+    pub fn is_done_with(&self) -> bool {
+        let of_requests = |class| matches!(class, Some(Class::Request | Class::Answer));
+        matches!(self, Self::One(item) if of_requests(item.payload.encoding.class()))
+    }
+
     /// Returns whether it is a piece of a larger message, or data with a time: what the application wrote is
     /// something else.
     pub fn is_wrapped(&self) -> bool {
