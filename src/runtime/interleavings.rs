@@ -20,7 +20,7 @@ use crate::endpoint::{Command, Event};
 use crate::socket::SocketEvent;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    ClientOp, Encoding, Headers, Json, Messages, Payload, Publication, ServerOp, Subscription,
+    ClientOp, Encoding, Headers, Json, Message, Messages, Payload, Publication, ServerOp, Subscription,
     SubscriptionClass,
 };
 
