@@ -296,11 +296,19 @@ export class SimulatedLink implements Link {
   }
 
   close(): void {
+    this.#close('ERR_SOCKET_CLOSED_BY_PEER')
+  }
+
+  destroy(): void {
+    this.#close('ERR_SOCKET_ABORTED')
+  }
+
+  #close(told: string): void {
     if (this.state === 'closed') return
     const { other, where } = this
     if (other !== undefined && this.#world.reaches(where, other.where)) {
       this.#world.after(this.#world.delay(), other.where, () => {
-        if (this.#world.reaches(where, other.where)) other.#end('ERR_SOCKET_CLOSED_BY_PEER')
+        if (this.#world.reaches(where, other.where)) other.#end(told)
       })
     }
     this.state = 'closed'

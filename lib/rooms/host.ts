@@ -41,6 +41,8 @@ export interface Link {
   /** What the other side is not known to have handled, once it is closed. */
   undelivered(): readonly { readonly data: unknown }[]
   close(): void
+  /** Closes it, and tells the other side that this is no end in order. */
+  destroy(reason: Error): void
   unref(): unknown
   on(name: string, listener: (...args: never[]) => void): unknown
 }

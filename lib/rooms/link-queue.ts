@@ -104,11 +104,6 @@ export class LinkQueue {
     return this.#lost + this.link.undelivered().filter(isBroadcast).length
   }
 
-  /** Whether the other side is not known to have handled the hello. The link is closed. */
-  get isUnheard(): boolean {
-    return this.link.undelivered().some(({ data }) => decodePeer(data)?.kind === 'hello')
-  }
-
   /** Returns the code of why it is not written, if it is not. */
   #write(said: Said): unknown {
     try {

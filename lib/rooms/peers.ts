@@ -155,7 +155,7 @@ export class Peers {
     server.isOwned = true
     server.on('connection', link => {
       this.#unnamed.add(link)
-      host.after(REACH_WITHIN, () => this.#unnamed.has(link) && link.close())
+      host.after(REACH_WITHIN, () => this.#unnamed.has(link) && cut(link))
       link.unref()
       this.#attend(link, undefined)
     })
@@ -190,8 +190,8 @@ export class Peers {
     this.#reaching.set(id, link)
     this.#attend(link, id)
     // One that has not said who it is, and is away, has nothing to come back to; it may have begun anew, and say hello.
-    link.on('disconnected', () => this.#reaching.get(id) === link && link.close())
-    link.waitUntilReady(REACH_WITHIN).catch(() => link.close())
+    link.on('disconnected', () => this.#reaching.get(id) === link && cut(link))
+    link.waitUntilReady(REACH_WITHIN).catch(() => cut(link))
   }
 
   /** Listens to a link, and introduces this server. */
@@ -210,9 +210,7 @@ export class Peers {
       this.#unnamed.delete(link)
       if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
       if (peer === undefined) return
-      // One that was away, or that connects anew, has closed an older link and not left; so has one that never heard of us.
-      const isBack = peer.isAway || this.#reaching.has(peer.id) || this.#unnamed.size > 0 || queue.isUnheard
-      const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER' && !isBack
+      const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER'
       const isGone = this.#all.get(peer.id) === peer
       // This client ends, or its broker: that tells nothing of the other server.
       const isOwnEnd = isGone && this.#isEndOfOwn(link, reason?.code)
@@ -249,7 +247,7 @@ export class Peers {
     peer.isReplaced = true
     this.#all.delete(peer.id)
     this.#owner.handlePeerGone(peer, false)
-    peer.link.close()
+    cut(peer.link)
   }
 
   /** The other side has said who it is. A newer link takes the place of one that is dead and not known to be. */
@@ -262,7 +260,7 @@ export class Peers {
     // What a process that is dead by now had said comes late.
     const isLate = known?.isAway === false && isNewer(known.instance, instance)
     if (isWrong || isLate || (known === undefined && this.#all.size >= this.#max)) {
-      link.close()
+      cut(link)
       return undefined
     }
     if (known !== undefined && known.instance !== instance) this.#replace(known)
@@ -287,7 +285,7 @@ export class Peers {
     // Flushes changes first: they are in the table.
     this.#sendTable(queue)
     this.#all.set(id, peer)
-    old?.link.close()
+    if (old !== undefined) cut(old.link)
     return peer
   }
 
@@ -358,10 +356,15 @@ export class Peers {
     if (this.#givenUp.has(link)) return
     this.#givenUp.add(link)
     queue.end()
-    const close = (): void => link.close()
-    if (!isToHaveTheRest) close()
-    else link.drain({ timeout: LINK_OPTIONS.resumeTimeout }).then(close, close)
+    const end = (): void => cut(link)
+    if (!isToHaveTheRest) end()
+    else link.drain({ timeout: LINK_OPTIONS.resumeTimeout }).then(end, end)
   }
+}
+
+/** Ends a link while this server goes on. Only that of a server that leaves is closed in order: so the others know. */
+function cut(link: Link): void {
+  link.destroy(Error('the link is no longer used'))
 }
 
 /** Whether a table has more than any server may have. */
