@@ -1670,11 +1670,12 @@ declare abstract class ConatSocketBase<
   /**
    * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
    * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
-   * open.
+   * open. Leave it with `return()` when another loop, or a listener, reads the rest.
    *
    * @example
    * const messages = socket.iter()
    * const [hello] = (await messages.next()).value
+   * await messages.return()
    */
   iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
@@ -1746,19 +1747,22 @@ declare abstract class ConatSocketBase<
   end(options?: EndOptions): Promise<void>
   /**
    * Iterates over the data as `[data, headers]`. A message is acknowledged when the loop asks for the next
-   * one, or is left. Messages that the loop has not been given when it is left wait for the next listener or
-   * iterator, unless another one has received something newer. Of several iterators each gets everything that
-   * arrives while it exists, and a message is acknowledged by the last one to be done with it.
+   * one, or is left. Messages that it has not handed out when it is left wait for the next reader. Of several
+   * iterators each gets everything that arrives while it exists, and first what had arrived and was handed to nobody, as
+   * does a first listener; a message is acknowledged by the last one to be done with it: one that is neither read on nor
+   * left holds up the writer.
    *
    * Ends when either side has closed or ended the socket. If the socket closes for another reason, that is
-   * thrown, behind what has arrived.
+   * thrown, behind what has arrived; as is, by a loop that begins behind the end, that there was more, with its number in
+   * `missing`. Throws `"ERR_SOCKET_TAKEN"` when a stream takes over.
    *
    * @example
    * for await (const [data, headers] of socket) await store(data)
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
-   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
+   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet, also of what loops hold
+   * that are under way: they throw `"ERR_SOCKET_TAKEN"`. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
    * socket, both directions of it, as soon as the other side has taken what was written. `destroy()` closes it when
    * nothing was written, as does a loop that is left. In the middle of what is written, and always with an error, as of a
@@ -1785,7 +1789,7 @@ declare abstract class ConatSocketBase<
    * reader slows down the writer, and nothing is read ahead. To close `writable` ends the socket; to abort it, or to cancel
    * `readable`, closes it: with a reason, and always at an abort, as `destroy(reason)`. When the other side closes in
    * order, `readable` ends behind the data; when the socket is lost, both fail with the reason. The data belongs to
-   * `readable` from then on.
+   * `readable` from then on, as with `toDuplex`.
    *
    * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already · `"ERR_UNSUPPORTED"` the socket renews itself
    * @example

@@ -407,7 +407,11 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   isPaused(): boolean
   /** Iterates over the data; a message is acknowledged as soon as it is handed out. */
   iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
-  /** Iterates over the data; a message is acknowledged when the loop asks for the next one. */
+  /**
+   * Iterates over the data; a message is acknowledged when the loop asks for the next one. Begins with what had arrived and
+   * was handed to nobody, as does a first listener; one that begins behind the end throws if there was more (`missing`). Of
+   * several loops each gets everything, and a message is acknowledged by the last one to be done with it.
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /** After `closed`: the messages that the other side is not known to have handled, in order. */
   undelivered(): UndeliveredMessage[]

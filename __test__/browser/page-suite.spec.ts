@@ -60,7 +60,8 @@ async function openPeers(): Promise<void> {
       throw Object.assign(Error('no such number'), { code: 'EMATH' })
     },
   })
-  const [echo, slow, deaf] = await Promise.all(['echo', 'slow', 'deaf'].map(name => listening(host, name)))
+  const names = ['echo', 'slow', 'deaf', 'greeted']
+  const [echo, slow, deaf, greeted] = await Promise.all(names.map(name => listening(host, name)))
   let read = 0
   echo!.on('connection', (socket: ServerSocket) => {
     echo!.room('lobby').watch(socket)
@@ -71,10 +72,17 @@ async function openPeers(): Promise<void> {
   })
   slow!.on('connection', (socket: ServerSocket) => socket.pause().on('data', () => (read += 1)))
   deaf!.on('connection', (socket: ServerSocket) => socket.pause())
+  greeted!.on('connection', (socket: ServerSocket) => {
+    for (const n of [1, 2, 3]) socket.write(n)
+    socket.on('request', request => request.respondSync())
+  })
   const socketsOf = (listener: ConatSocketServer | undefined): ServerSocket[] =>
     Object.values(listener!.sockets)
   await host.service<Control>('control', {
     cut: async () => void (await proxy.cut()),
+    closeGreeted: async () => {
+      for (const socket of socketsOf(greeted)) socket.close()
+    },
     closeDeaf: async () => {
       for (const socket of socketsOf(deaf)) socket.close()
     },

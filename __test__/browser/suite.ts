@@ -18,6 +18,8 @@ export interface Control {
   cut(): Promise<void>
   /** Closes the sockets on `deaf`, whose server reads nothing. */
   closeDeaf(): Promise<void>
+  /** Closes the sockets on `greeted`, who were written three messages. */
+  closeGreeted(): Promise<void>
   /** Lets the sockets on `slow` read, and returns what they had got by then. */
   readSlow(): Promise<number>
   /** Asks the sockets on `echo`. */
@@ -128,6 +130,52 @@ export const ROWS: Readonly<Record<string, Row>> = {
       return { data, headers, sum, failed }
     },
     comesOut: { data: 42, headers: { by: 'page' }, sum: 3, failed: ['EMATH', 'no such number'] },
+  },
+  'has nothing missing for a reader that comes behind another one': {
+    run: async ({ connect }, { address }) => {
+      const client = connect({ address })
+      const rests: unknown[] = []
+      for (const isLoop of [true, false]) {
+        const socket = client.socket.connect('echo')
+        for (let n = 1; n <= 4; n++) socket.write(n)
+        // Neither read to its end nor left.
+        const first = await socket.iter().next()
+        // Behind the echoes.
+        await socket.request('?')
+        const rest: unknown[] = [first.value?.[0]]
+        const whole = new Promise<void>(resolve => {
+          if (!isLoop) socket.on('data', data => rest.push(data) === 9 && resolve())
+        })
+        for (let n = 5; n <= 9; n++) socket.write(n)
+        if (isLoop) {
+          for await (const [data] of socket) if (rest.push(data) === 9) break
+        } else await whole
+        rests.push(rest.join(''))
+        socket.close()
+      }
+      await client.close()
+      return rests
+    },
+    comesOut: ['123456789', '123456789'],
+  },
+  'tells a loop that comes behind the end what nobody was handed': {
+    run: async ({ connect }, { address }) => {
+      const client = connect({ address })
+      const control = client.call<import('./suite').Control>('control')
+      const socket = client.socket.connect('greeted')
+      await socket.iter().next()
+      await socket.request('?')
+      const closed = new Promise(resolve => socket.once('closed', resolve))
+      await control.closeGreeted()
+      await closed
+      const ends = await socket
+        .iter()
+        .next()
+        .catch(({ code, missing }) => [code, missing])
+      await client.close()
+      return ends
+    },
+    comesOut: ['ERR_SOCKET_CLOSED_BY_PEER', 2],
   },
   'asks and answers over its socket, and ends in order': {
     run: async ({ connect }, { address }) => {

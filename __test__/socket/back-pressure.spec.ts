@@ -181,14 +181,14 @@ describeFabrics('a slow reader', fabric => {
     await socket.drain()
   })
 
-  test('who has something newer gets nothing older from an iterator that is left', async () => {
+  test('an iterator that is left gives nothing to whoever had it already', async () => {
     const { server, socket } = await pair(fabric)
     const first = server.iter()
     for (const n of numbers(1, 3)) socket.write(n)
     expect((await first.next()).value![0]).toBe(1)
     const second = server.iter()
     socket.write(4)
-    expect((await second.next()).value![0]).toBe(4)
+    for (const n of [2, 3, 4]) expect((await second.next()).value![0]).toBe(n)
     await first.return!()
     socket.write(5)
     expect((await second.next()).value![0]).toBe(5)

@@ -19,6 +19,11 @@ export class AsyncQueue<T> {
     return this.#items.length - this.#head
   }
 
+  /** A copy of them. */
+  get waiting(): T[] {
+    return this.#items.slice(this.#head) as T[]
+  }
+
   /** Whether a pull waits for the next item. */
   get isAwaited(): boolean {
     return this.#pulls.length > 0

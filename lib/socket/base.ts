@@ -288,8 +288,9 @@ export abstract class ConatSocketBase
   /** The same as streams of the platform. */
   toWeb(): WebStreams {
     const receiver = this.#openReceiver()
-    const { streams, written } = openWebStreams(this, receiver.iterate(false))
+    receiver.checkFree()
     receiver.take()
+    const { streams, written } = openWebStreams(this, receiver.inbox.iterate(false))
     this.#stream = written
     return streams
   }

@@ -4,7 +4,7 @@ import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
 import type { FabricError } from '../values/errors'
-import { Failure } from '../values/failure'
+import { type Failure, unreadFailure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, noteSettled } from '../values/throw-async'
 import { type Arrived, Decoded, type Item } from './arrived'
@@ -45,6 +45,8 @@ export class Inbox {
   /** That, from its last to its first. */
   #left: Arrived[] | undefined
   #iterators: readonly DataIterator[] = NONE
+  /** Those that were there at the end: what they have, they still hand out. */
+  #past: readonly DataIterator[] = NONE
   #isFlowing = false
   #isPaused = false
   /** Whether it delivers nothing more, and what it has is the other side's again. */
@@ -106,7 +108,7 @@ export class Inbox {
   shut(): void {
     this.#isShut = true
     this.#held = NONE
-    for (const iterator of this.#iterators) iterator.drop()
+    for (const iterator of this.#iterators) for (const cell of iterator.drop()) this.#drop(cell)
   }
 
   /** Counts what loops work on, now and from now on, as handled: the close that follows says so. */
@@ -117,7 +119,7 @@ export class Inbox {
 
   /** Whether a reader takes what comes next at once. */
   get isRead(): boolean {
-    if (this.#isPaused || this.#held.length > 0) return false
+    if (this.#isPaused || this.#isFlowing || this.#held.length > 0) return false
     const [iterator] = this.#iterators
     return iterator === undefined ? this.#sink.hasListeners() : iterator.isWaiting
   }
@@ -134,13 +136,14 @@ export class Inbox {
   /** The same, of what need not be decoded yet. */
   put(arrived: Arrived): void {
     if (this.#isShut) return
-    if (this.#isPaused || this.#held.length > 0) this.#hold(arrived)
+    if (this.#isPaused || this.#isFlowing || this.#held.length > 0) this.#hold(arrived)
     else this.#give(arrived)
   }
 
-  /** Delivers what is held to a new listener, but not inside its registration. */
+  /** Delivers to a new listener what is held, or waits in iterators, but not inside its registration. */
   flow(): void {
-    if (this.#isPaused || this.#isFlowing || this.#held.length === 0) return
+    if (this.#isPaused || this.#isFlowing) return
+    if (this.#held.length === 0 && unheard(this.#iterators).length === 0) return
     this.#isFlowing = true
     nextTick(this.#flowNow)
   }
@@ -150,11 +153,21 @@ export class Inbox {
     this.#release()
   }
 
-  /** Iterates. A message is consumed when the next one is requested, or at once if `isEager`. */
+  /**
+   * Iterates, from what nobody was handed yet. A message is consumed when the next one is requested, or at once if
+   * `isEager`.
+   */
   iterate(isEager: boolean): DataIterator {
     const iterator = new DataIterator(this, isEager)
-    if (this.#ended) iterator.end(this.#failure)
-    else this.#iterators = [...this.#iterators, iterator]
+    if (this.#ended) {
+      iterator.end(this.#failure ?? unreadFailure(unheard(this.#past).length))
+      return iterator
+    }
+    for (const cell of unheard(this.#iterators)) {
+      cell.waiting += 1
+      iterator.push(cell)
+    }
+    this.#iterators = [...this.#iterators, iterator]
     // If there are other iterators, what is held is for all of them, and about to be delivered.
     if (this.#isPaused || this.#iterators.length > 1) return iterator
     const held = this.#held
@@ -163,20 +176,29 @@ export class Inbox {
     return iterator
   }
 
+  /** Fails all loops: what nobody was handed is for whoever reads from now on. */
+  retire(failure: Failure): void {
+    for (const iterator of this.#iterators) iterator.fail(failure)
+  }
+
   /**
    * Ends the inbox: what is held for listeners that never came is dropped. Loops end, or throw `failure`; one that comes
    * later, or was paused, throws that there was more.
    */
   end(failure?: Failure): void {
+    if (!this.#isPaused && this.#iterators.length > 0) this.#handOn()
+    const paused = this.#isPaused ? unheard(this.#iterators).length : 0
     this.#ended = true
     if (this.isStreamed && this.#held.length > 0) this.#left = [...this.#held].reverse()
-    this.#failure = failure ?? unreadFailure(this.#held.length)
+    const unread = this.#held.length
+    this.#failure = failure ?? unreadFailure(unread + paused)
     this.#held = NONE
     for (const iterator of this.#iterators) {
       // Paused: nothing more may be delivered, and the other side learns that it was not handled.
-      const dropped = this.#isPaused ? iterator.drop() : 0
-      iterator.end(failure ?? unreadFailure(dropped))
+      const dropped = this.#isPaused ? iterator.drop().length : 0
+      iterator.end(failure ?? unreadFailure(unread + dropped))
     }
+    this.#past = this.#iterators
     this.#iterators = NONE
     this.#wakeIterators()
     this.#inHand?.forget()
@@ -235,15 +257,25 @@ export class Inbox {
     } else if (!this.#ended) this.#hold(arrived)
   }
 
+  /** Gives iterators what is about to be delivered. */
+  #handOn(): void {
+    for (const arrived of this.#held) {
+      const cell: Cell = { arrived, waiting: this.#iterators.length, isTaken: false }
+      for (const iterator of this.#iterators) iterator.push(cell)
+    }
+    this.#held = NONE
+  }
+
   #hold(arrived: Arrived): void {
     if (this.#held === NONE) this.#held = [arrived]
     else (this.#held as Arrived[]).push(arrived)
   }
 
   #release(): void {
+    clearInterruption()
+    if (!this.#tell()) return
     const held = this.#held
     this.#held = NONE
-    clearInterruption()
     // If a listener pauses or is removed, the rest stays where it is: `push` holds it again.
     for (const [at, arrived] of held.entries()) {
       if (this.#ended) return
@@ -254,6 +286,24 @@ export class Inbox {
       nextTurn(this.#flowNow)
       return
     }
+  }
+
+  /** Calls listeners with what iterators have and nobody was handed. Returns whether that is all, for this turn. */
+  #tell(): boolean {
+    for (const cell of unheard(this.#iterators)) {
+      if (this.#isPaused || this.#ended || !this.#sink.hasListeners()) break
+      // A listener may have left an iterator, or have asked it.
+      if (cell.isTaken || cell.waiting === 0 || cell.arrived.isStale) continue
+      const item = cell.arrived.open()
+      if (item === undefined) continue
+      cell.isTaken = true
+      this.#sink.emitData(...item)
+      if (!isInterrupted()) continue
+      this.#isFlowing = true
+      nextTurn(this.#flowNow)
+      return false
+    }
+    return true
   }
 
   /** Notes that an iterator has given a message to its loop. */
@@ -269,7 +319,7 @@ export class Inbox {
 
   /** Notes that an iterator leaves out a message that nobody wants any more. */
   skip(cell: Cell): void {
-    if (this.#drop(cell)) this.#sink.handleStale(cell.arrived)
+    if (this.#drop(cell) && !this.#ended) this.#sink.handleStale(cell.arrived)
   }
 
   #count(cell: Cell): void {
@@ -278,39 +328,36 @@ export class Inbox {
     this.#sink.handleConsumed()
   }
 
-  /** Releases a message for one iterator. Returns whether no other one has it, and none has taken it. */
+  /** Releases a message for one iterator. Returns whether no other one has it, and nobody has taken it. */
   #drop(cell: Cell): boolean {
     cell.waiting -= 1
-    if (cell.waiting > 0 || this.#ended) return false
+    if (cell.waiting > 0) return false
     if (cell.isTaken) this.#count(cell)
     return !cell.isTaken
   }
 
   /**
-   * Ends an iterator. Messages that it has not delivered wait for the next reader, unless another reader has
-   * received, or is to receive, something newer (which is then in `rest`, too): they would arrive out of
-   * order.
+   * Ends an iterator. Messages that it has not delivered wait for the next reader, unless another one has
+   * received them, or is to. Behind the end there is none, and whoever comes is told.
    */
   leave(iterator: DataIterator, rest: readonly Cell[]): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
-    const isElsewhere = rest.map(cell => cell.isTaken || cell.waiting > 1)
-    const first = isElsewhere.lastIndexOf(true) + 1
-    for (const cell of rest.slice(0, first)) {
-      if (cell.waiting === 1) cell.isTaken = true
-      this.#drop(cell)
-    }
-    const left = rest.slice(first).filter(cell => this.#drop(cell))
-    if (left.length > 0) this.#held = [...left.map(({ arrived }) => arrived), ...this.#held]
+    const left = rest.filter(cell => this.#drop(cell))
+    if (this.#ended) this.#failure ??= unreadFailure(left.length)
+    else if (left.length > 0) this.#held = [...left.map(({ arrived }) => arrived), ...this.#held]
     this.#wakeIterators()
     this.flow()
   }
 }
 
-/** Why loops do not end quietly if the other side has closed before so much was read. It knows that it was not. */
-function unreadFailure(missing: number): Failure | undefined {
-  if (missing === 0) return undefined
-  const text = `closed by the peer, before ${missing} messages that had arrived were read`
-  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { missing })
+/**
+ * Returns what iterators hold and nobody was handed, in order. Each began with all of that, so that what one of them is
+ * past was handed out.
+ */
+function unheard(iterators: readonly DataIterator[]): Cell[] {
+  let least: Cell[] | undefined
+  for (const { unread } of iterators) if (least === undefined || unread.length < least.length) least = unread
+  return least?.filter(cell => !cell.isTaken) ?? []
 }
 
 /** An iterator over the messages of a socket. */
@@ -374,7 +421,7 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   #leave(failure?: Failure): void {
     this.#unread.end(failure)
     this.#passGiven()
-    this.#data.leave(this, this.#takeAll())
+    this.#data.leave(this, this.drop())
   }
 
   [Symbol.asyncIterator](): this {
@@ -387,9 +434,16 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
     this.#handOut(cell)
   }
 
-  /** Drops what has not been requested. Returns how many messages. */
-  drop(): number {
-    return this.#takeAll().length
+  /** What has not been requested. */
+  get unread(): Cell[] {
+    return this.#unread.waiting
+  }
+
+  /** Drops it, and returns it. */
+  drop(): Cell[] {
+    const rest = this.unread
+    while (this.#unread.take() !== undefined);
+    return rest
   }
 
   end(failure: Failure | undefined): void {
@@ -404,12 +458,6 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
       this.#data.inHand.begin()
       this.#data.handOut(cell)
     }
-  }
-
-  #takeAll(): Cell[] {
-    const rest: Cell[] = []
-    for (let cell = this.#unread.take(); cell !== undefined; cell = this.#unread.take()) rest.push(cell)
-    return rest
   }
 
   #passGiven(): void {

@@ -17,8 +17,8 @@ import {
 import type { ClientContext } from '../messaging/client-context'
 import { isHandlingWatched } from '../messaging/watching'
 import { decodeAt } from '../values/codec'
-import { FabricError } from '../values/errors'
-import type { Failure } from '../values/failure'
+import type { FabricError } from '../values/errors'
+import { errorFrom, Failure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
 import { type Arrived, isSmall, Timed, Undecoded } from './arrived'
@@ -108,15 +108,19 @@ export class Receiver implements Sink {
     this.inbox.end(reason === undefined || isOrderly(reason) ? undefined : reason)
   }
 
-  /** Leaves the data to a stream, for good. */
+  /** Leaves the data to a stream, for good: loops that were begun before end with that. */
   take(): void {
     this.#isTaken = true
+    this.inbox.retire(this.#taken)
   }
 
   /** Throws if a stream has the data. */
   checkFree(): void {
-    if (!this.#isTaken) return
-    throw new FabricError(`the data of ${this.#owner.describe()} belongs to its stream`, 'ERR_SOCKET_TAKEN')
+    if (this.#isTaken) throw errorFrom(this.#taken)
+  }
+
+  get #taken(): Failure {
+    return new Failure('ERR_SOCKET_TAKEN', `the data of ${this.#owner.describe()} belongs to its stream`)
   }
 
   iterate(isEager: boolean): DataIterator {

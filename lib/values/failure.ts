@@ -68,3 +68,10 @@ export function abortFailure(signal: AbortSignal, what?: string, why?: Failure):
   const text = ['The operation was aborted', what, why?.message].filter(part => part !== undefined)
   return new Failure('ABORT_ERR', text.join(': '), signal.reason)
 }
+
+/** Why loops do not end quietly if the other side has closed before so much was read. It knows that it was not. */
+export function unreadFailure(missing: number): Failure | undefined {
+  if (missing === 0) return undefined
+  const text = `closed by the peer, before ${missing} messages that had arrived were read`
+  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { missing })
+}

@@ -4,6 +4,7 @@ import type { Headers } from '../../../index'
 import { AsyncQueue } from '../../async/async-queue'
 import type { Failure } from '../../values/failure'
 import { nextTurn } from '../../values/platform'
+import { closedByPeer } from '../socket/reasons'
 import type { Item } from '../wire/publication'
 
 export type Received = [data: unknown, headers: Headers]
@@ -11,6 +12,7 @@ export type Received = [data: unknown, headers: Headers]
 /** A message for iterators; the last one to move past it consumes it. */
 interface Cell {
   readonly item: Item
+  /** The number of iterators that have not moved past it. */
   waiting: number
 }
 
@@ -26,6 +28,8 @@ export class Inbox {
   readonly #sink: Sink
   #held: Item[] = []
   readonly #iterators = new Set<DataIterator>()
+  /** What iterators hold and nobody was handed, in order: each begins with all of that. */
+  readonly #unheard = new Set<Cell>()
   #isFlowing = false
   #isShut = false
   #failure: Failure | undefined
@@ -47,16 +51,24 @@ export class Inbox {
     this.flow()
   }
 
-  /** Delivers what is held, but not inside the registration of a listener. */
+  /** Delivers to a new listener what is held, or waits in iterators, but not inside its registration. */
   flow(): void {
-    if (this.isPaused || this.#isFlowing || this.#held.length === 0) return
+    if (this.isPaused || this.#isFlowing) return
     this.#isFlowing = true
-    queueMicrotask(() => {
-      this.#isFlowing = false
-      const held = this.#held
-      this.#held = []
-      for (const item of held) this.push(item)
-    })
+    queueMicrotask(() => this.#release())
+  }
+
+  #release(): void {
+    if (this.#isEnded) return
+    this.#isFlowing = false
+    const held = this.#held
+    this.#held = []
+    for (const cell of this.#unheard) {
+      if (this.isPaused || !this.#sink.hasListeners()) break
+      this.hand(cell)
+      this.#sink.emitData(this.decode(cell.item))
+    }
+    for (const item of held) this.push(item)
   }
 
   /** Other handlers go first: what is pushed from now on waits for the next turn. */
@@ -69,10 +81,15 @@ export class Inbox {
     })
   }
 
+  /** Iterates, from what nobody was handed yet. */
   iterate(isEager: boolean): DataIterator {
     const iterator = new DataIterator(this, isEager)
-    if (this.#isEnded) iterator.end(this.#failure)
+    if (this.#isEnded) iterator.end(this.#failure ?? unread(this.#held.length + this.#unheard.size))
     else {
+      for (const cell of this.#unheard) {
+        cell.waiting += 1
+        iterator.push(cell)
+      }
       this.#iterators.add(iterator)
       this.flow()
     }
@@ -83,52 +100,59 @@ export class Inbox {
   shut(): void {
     this.#isShut = true
     this.#held = []
-    for (const iterator of this.#iterators) iterator.drop()
+    for (const iterator of this.#iterators) for (const cell of iterator.drop()) this.drop(cell)
   }
 
-  /** Loops end, or throw the failure, behind what has arrived. */
+  /** Loops end, or throw the failure, behind what has arrived; or throw that there was more, which nobody reads any more. */
   end(failure: Failure | undefined): void {
+    this.#release()
     this.#isEnded = true
     this.#failure = failure
-    this.#held = []
-    for (const iterator of this.#iterators) iterator.end(failure)
-    this.#iterators.clear()
+    for (const iterator of this.#iterators) iterator.end(failure ?? unread(this.#held.length))
   }
 
   #give(item: Item): void {
-    const hasListeners = this.#sink.hasListeners()
-    if (this.#iterators.size === 0 && !hasListeners) {
-      this.#held.push(item)
-      return
-    }
-    if (this.#iterators.size > 0) {
-      const cell = { item, waiting: this.#iterators.size }
-      for (const iterator of [...this.#iterators]) iterator.push(cell)
-    } else this.#sink.handleConsumed()
-    if (hasListeners) this.#sink.emitData(this.#sink.decode(item))
+    const isTaken = this.#sink.hasListeners()
+    const waiting = this.#iterators.size
+    if (waiting > 0) {
+      const cell = { item, waiting }
+      if (!isTaken) this.#unheard.add(cell)
+      for (const iterator of this.#iterators) iterator.push(cell)
+    } else if (isTaken) this.#sink.handleConsumed()
+    else this.#held.push(item)
+    if (isTaken) this.#sink.emitData(this.decode(item))
   }
 
   decode(item: Item): Received {
     return this.#sink.decode(item)
   }
 
-  /** An iterator has moved past a message. */
-  pass(cell: Cell): void {
+  /** Somebody is handed a message. */
+  hand(cell: Cell): void {
+    this.#unheard.delete(cell)
+  }
+
+  /** Releases a message for one iterator. Returns whether no other one has it, and nobody was handed it. */
+  drop(cell: Cell): boolean {
     cell.waiting -= 1
-    if (cell.waiting === 0 && !this.#isEnded) this.#sink.handleConsumed()
+    if (cell.waiting > 0 || this.#isEnded) return false
+    const isUnheard = this.#unheard.delete(cell)
+    if (!isUnheard) this.#sink.handleConsumed()
+    return isUnheard
   }
 
   /** What it has not delivered waits for the next reader, unless others have it, too. */
-  leave(iterator: DataIterator, rest: readonly Cell[]): void {
+  leave(iterator: DataIterator): void {
     this.#iterators.delete(iterator)
-    const left: Item[] = []
-    for (const cell of rest) {
-      if (cell.waiting === 1) left.push(cell.item)
-      else this.pass(cell)
-    }
-    this.#held = [...left, ...this.#held]
+    const left = iterator.drop().filter(cell => this.drop(cell))
+    this.#held = [...left.map(({ item }) => item), ...this.#held]
     this.flow()
   }
+}
+
+/** Why loops do not end quietly if the other side has closed before so much was read. */
+function unread(missing: number): Failure | undefined {
+  return missing > 0 ? closedByPeer(false, missing) : undefined
 }
 
 /** An iterator over the messages of a socket. */
@@ -145,9 +169,11 @@ export class DataIterator implements AsyncIterableIterator<Received, undefined> 
 
   async next(): Promise<IteratorResult<Received, undefined>> {
     this.#passGiven()
-    const result = await this.#unread.next()
+    const cell = this.#unread.take()
+    if (cell) this.#inbox.hand(cell)
+    const result = cell ? { value: cell } : await this.#unread.next()
     if (result.done) return result
-    if (this.#isEager) this.#inbox.pass(result.value)
+    if (this.#isEager) this.#inbox.drop(result.value)
     else this.#given.push(result.value)
     return { value: this.#inbox.decode(result.value.item), done: false }
   }
@@ -155,7 +181,7 @@ export class DataIterator implements AsyncIterableIterator<Received, undefined> 
   async return(): Promise<IteratorResult<Received, undefined>> {
     this.#unread.end()
     this.#passGiven()
-    this.#inbox.leave(this, this.#takeAll())
+    this.#inbox.leave(this)
     return { value: undefined, done: true }
   }
 
@@ -164,11 +190,14 @@ export class DataIterator implements AsyncIterableIterator<Received, undefined> 
   }
 
   push(cell: Cell): void {
-    this.#unread.push(cell)
+    if (this.#unread.push(cell)) this.#inbox.hand(cell)
   }
 
-  drop(): void {
-    this.#takeAll()
+  /** Drops what has not been requested, and returns it. */
+  drop(): Cell[] {
+    const rest: Cell[] = []
+    for (let cell = this.#unread.take(); cell; cell = this.#unread.take()) rest.push(cell)
+    return rest
   }
 
   end(failure: Failure | undefined): void {
@@ -176,13 +205,7 @@ export class DataIterator implements AsyncIterableIterator<Received, undefined> 
   }
 
   #passGiven(): void {
-    for (const cell of this.#given) this.#inbox.pass(cell)
+    for (const cell of this.#given) this.#inbox.drop(cell)
     this.#given = []
-  }
-
-  #takeAll(): Cell[] {
-    const rest: Cell[] = []
-    for (let cell = this.#unread.take(); cell !== undefined; cell = this.#unread.take()) rest.push(cell)
-    return rest
   }
 }
