@@ -47,6 +47,8 @@ pub(super) struct Peer {
     pub(super) close: Option<DisconnectReason>,
     /// Each with its queue.
     pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
+    /// It has been refused some.
+    pub(super) lacks_subscriptions: bool,
     /// Where answers come to it, which tells a client that comes back; `None`: it does not say.
     pub(super) inbox: Option<Pattern>,
     /// The client that it is of, for those who ask it.
@@ -110,6 +112,7 @@ impl Peer {
             is_admitted: false,
             close: None,
             subscriptions: BTreeMap::new(),
+            lacks_subscriptions: false,
             inbox: None,
             asked: None,
             askers: None,

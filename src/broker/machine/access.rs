@@ -348,6 +348,7 @@ impl Broker {
             statuses.push(match verdict {
                 Verdict::Denied => {
                     let why = RefusedFor::Permission;
+                    self.note_lacking(peer);
                     self.totals.count_refusal(RefusedOp::Subscribe, why);
                     self.note(JournalKind::SubscribeRefused, peer, why.name(), &subscription.pattern);
                     let error = self.denial(peer, Action::Subscribe, &subscription.pattern);
@@ -358,7 +359,7 @@ impl Broker {
                 // There was no room for it when it came: nobody was asked, so there is none now either.
                 Verdict::Open => {
                     let status = self.refuse_subscription(peer, &subscription.pattern);
-                    status.map_err(|refusal| self.count_refused_subscription(refusal))
+                    status.map_err(|refusal| self.count_refused_subscription(peer, refusal))
                 }
             });
         }

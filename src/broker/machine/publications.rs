@@ -12,6 +12,7 @@ use super::super::router::{Choice, Way};
 use super::super::upstream::Class;
 use super::super::{JournalKind, PeerId, RefusedOp, limits};
 use super::Broker;
+use crate::subject::Pattern;
 use crate::wire::{AckId, Carrier, OriginStamp, Publication, Reply, ServerOp, SocketCommand};
 
 impl Broker {
@@ -114,8 +115,11 @@ impl Broker {
         // Where a fabric above has others who get it, nobody has to do without for one who is slow.
         let is_told = publishing.filter(|_| choice == Choice::ByPattern).map(|_| now);
         if tells_origin(&publication) {
-            // So that a listener knows users, and can tell them apart.
             let is_connect = publication.headers.command == Some(SocketCommand::Connect);
+            if is_connect && publishing.is_some_and(|entry| cannot_be_answered(entry, &publication)) {
+                return Ok(Reached { count: 0, has_owner: true, receiver: None });
+            }
+            // So that a listener knows users, and can tell them apart.
             publication.headers.stamp_origin(peers.get(publisher).map(|entry| OriginStamp {
                 number: sender.origin(),
                 user: Some(&entry.user).filter(|_| is_connect),
@@ -182,6 +186,17 @@ pub(super) fn tells_origin(publication: &Publication) -> bool {
     let headers = &publication.headers;
     headers.command == Some(SocketCommand::Connect)
         || (headers.reply.is_some() && publication.subject.as_str().ends_with(".server.status"))
+}
+
+/// Whether this asks whoever listens to accept a socket, right behind a subscription that was refused: the
+/// listener would have a connection with nobody.
+fn cannot_be_answered(asker: &Peer, connect: &Publication) -> bool {
+    let own_end = || {
+        let (subject, socket) = connect.subject.as_str().rsplit_once('.')?;
+        let subject = subject.strip_suffix(".server.~")?;
+        Pattern::parse(&format!("{subject}.client.{socket}")).ok()
+    };
+    asker.lacks_subscriptions && own_end().is_some_and(|end| !asker.subscriptions.contains_key(&end))
 }
 
 /// The request that a publication may answer: whoever gets it has asked.

@@ -31,7 +31,7 @@ impl Broker {
             Err(Refusal::Superseded) => Ok(SubscribeStatus::Superseded),
             Err(refusal) => {
                 self.note(JournalKind::SubscribeRefused, peer, refusal.kind().name(), pattern);
-                Err(self.count_refused_subscription(refusal))
+                Err(self.count_refused_subscription(peer, refusal))
             }
             Ok(SubscribeStatus::AlreadyAdded) => Ok(SubscribeStatus::AlreadyAdded),
             Ok(status) => {
@@ -44,9 +44,17 @@ impl Broker {
     }
 
     /// Returns the answer to a subscription that is refused.
-    pub(super) fn count_refused_subscription(&mut self, refusal: Refusal) -> OpError {
+    pub(super) fn count_refused_subscription(&mut self, peer: PeerId, refusal: Refusal) -> OpError {
+        self.note_lacking(peer);
         self.totals.count_refusal(RefusedOp::Subscribe, refusal.kind());
         refusal.into()
+    }
+
+    /// Notes that a connection does not have all that it has subscribed to.
+    pub(super) fn note_lacking(&mut self, peer: PeerId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.lacks_subscriptions = true;
+        }
     }
 
     pub(super) fn try_subscribe(

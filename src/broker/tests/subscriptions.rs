@@ -1,6 +1,7 @@
 //! What a subscribe and an unsubscribe answer.
 
 use super::*;
+use crate::wire::SocketCommand;
 use crate::wire::SubscribeStatus::{Added, AlreadyAdded};
 
 #[test]
@@ -79,6 +80,29 @@ fn a_client_has_a_limit_of_subscriptions_and_a_hub_a_higher_one() {
         stage.unsubscribe(peer, "s0");
         assert_eq!(stage.subscribe(peer, "more", "q"), Reply::Subscribed(vec![Ok(Added)]));
     }
+}
+
+#[test]
+fn a_connect_behind_its_own_refused_subscription_is_given_to_nobody() {
+    let limit = |max| BrokerConfig { max_subscriptions_per_client: max, ..Default::default() };
+    let mut stage = Stage::with(limit(1), 1);
+    let [server, client, stranger] = stage.joined();
+    stage.subscribe(server, "a.b.server.~.*", "selvedge");
+    let connect = |stage: &mut Stage, peer, subject: &str| {
+        let mut publication = publication(subject, "1", 0, true, "x");
+        publication.headers = publication.headers.with_command(Some(SocketCommand::Connect));
+        stage.publish_chunk(peer, publication)
+    };
+    assert_eq!(connect(&mut stage, client, "a.b.server.~.1"), 1, "nothing was refused");
+    stage.subscribe(client, "a.b.client.1", "q");
+    error_of(stage.subscribe(client, "a.b.client.2", "q"));
+    let subjects = ["a.b.server.~.1", "a.b.server.~.2", "server.~.2", "a.b.server.~.2"];
+    assert_eq!(subjects.map(|subject| connect(&mut stage, client, subject)), [1, 0, 0, 0]);
+    assert_eq!(connect(&mut stage, stranger, "a.b.server.~.2"), 1, "of another one");
+    assert_eq!(stage.publish(client, "a.b.server.~.2", "x"), 1, "no connect");
+    stage.unsubscribe(client, "a.b.client.1");
+    stage.subscribe(client, "a.b.client.2", "q");
+    assert_eq!(connect(&mut stage, client, "a.b.server.~.2"), 1);
 }
 
 #[test]

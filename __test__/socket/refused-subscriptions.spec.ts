@@ -1,0 +1,96 @@
+// Sockets whose own subscription the broker refuses: the side that connects is told, and the server has no connection with nobody.
+import { once } from 'node:events'
+import type { Client, ConatSocketClient, ServerOptions } from 'selvedge'
+import { describeTransports, type Fabric } from '../support/fabrics'
+import { listening } from '../support/sockets'
+
+/** Ids of the sockets that a server has been given. */
+async function serve(client: Client): Promise<Set<string>> {
+  const ids = new Set<string>()
+  const server = await listening(client, 'chat')
+  server.on('connection', socket => {
+    if (!socket.id.startsWith('fence')) ids.add(socket.id)
+  })
+  return ids
+}
+
+/** What becomes of a socket: `ready`, or the code that it closes with. */
+function outcome(socket: ConatSocketClient): Promise<unknown> {
+  return Promise.race([
+    once(socket, 'ready').then(() => 'ready'),
+    once(socket, 'closed').then(([reason]) => reason.code),
+  ])
+}
+
+let fences = 0
+
+/** Opens these at once. Says what has become of each, once whatever the server was given before has come to it. */
+async function open(fabric: Fabric, guest: Client, ids: Iterable<string>): Promise<Map<string, unknown>> {
+  const sockets = Array.from(ids, id => guest.socket.connect('chat', { id }))
+  const outcomes = await Promise.all(sockets.map(outcome))
+  await fabric
+    .client()
+    .socket.connect('chat', { id: `fence-${++fences}` })
+    .waitUntilReady()
+  return new Map(sockets.map((socket, n) => [socket.id, outcomes[n]]))
+}
+
+const numbered = (name: string, count: number, length = 1) =>
+  Array.from({ length: count }, (_, n) => `${name}-${n}`.padEnd(length, 'x'))
+const idsOf = (outcomes: Map<string, unknown>, wanted: unknown) =>
+  new Set([...outcomes].filter(([, outcome]) => outcome === wanted).map(([id]) => id))
+
+function testLimit(what: string, length: number, options: ServerOptions): void {
+  describeTransports(
+    `sockets beyond ${what}`,
+    fabric => {
+      test('close with 429 and are no connections of the server, at once and one by one', async () => {
+        fabric.meetAtOneBroker()
+        const seen = await serve(fabric.client())
+        const guest = fabric.client()
+        await guest.waitUntilConnected()
+        const outcomes = await open(fabric, guest, numbered('together', 60, length))
+        for (const id of numbered('alone', 3, length)) {
+          outcomes.set(id, (await open(fabric, guest, [id])).get(id))
+        }
+        const accepted = idsOf(outcomes, 'ready')
+        expect(accepted.size).toBeGreaterThan(0)
+        expect(idsOf(outcomes, 429).size).toBe(outcomes.size - accepted.size)
+        expect(accepted.size).toBeLessThan(60)
+        expect(seen).toEqual(accepted)
+      })
+
+      test('have room again when others have closed', async () => {
+        fabric.meetAtOneBroker()
+        const seen = await serve(fabric.client())
+        const guest = fabric.client()
+        const sockets = numbered('first', 60, length).map(id => guest.socket.connect('chat', { id }))
+        const outcomes = await Promise.all(sockets.map(outcome))
+        expect(outcomes).toContain(429)
+        await Promise.all(sockets.filter((_, n) => outcomes[n] === 'ready').map(socket => socket.end()))
+        expect(await open(fabric, guest, ['later'])).toEqual(new Map([['later', 'ready']]))
+        expect(seen).toContain('later')
+      })
+    },
+    options,
+  )
+}
+
+testLimit('the number of subscriptions', 1, { maxSubscriptionsPerClient: 20 })
+testLimit('the bytes of all patterns', 3000, { maxSubscriptionsPerClient: 65 })
+
+describeTransports(
+  'sockets whose inbox is refused',
+  fabric => {
+    test('close with 403 and are no connections of the server', async () => {
+      fabric.meetAtOneBroker()
+      const seen = await serve(fabric.client())
+      const guest = fabric.client()
+      const ids = [...numbered('good', 5), ...numbered('bad', 5), 'good', 'bad']
+      const outcomes = await open(fabric, guest, ids)
+      expect(outcomes).toEqual(new Map(ids.map(id => [id, id.startsWith('good') ? 'ready' : 403])))
+      expect(seen).toEqual(idsOf(outcomes, 'ready'))
+    })
+  },
+  { isAllowed: async ({ type, subject }) => type === 'pub' || !subject.includes('.client.bad') },
+)
