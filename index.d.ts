@@ -1220,7 +1220,7 @@ export interface SocketSettings {
 /** Options of a socket server. */
 export interface SocketListenOptions extends SocketSettings {
   /**
-   * One token. Of all socket servers with one chosen id on a subject, whichever process they are in, the newest
+   * One token, of at most 1024 bytes. Of all socket servers with one chosen id on a subject, whichever process they are in, the newest
    * takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it (not over
    * Conat's protocol and NATS, where both get everything). @default the client's id
    */
@@ -1396,7 +1396,7 @@ export interface Broadcast<
 /** Options of a socket that connects. */
 export interface SocketConnectOptions extends SocketSettings {
   /**
-   * One token. @default a random one; for a client with the `inboxPrefix` `_INBOX_<name>` behind `<name>~`
+   * One token, of at most 1024 bytes. @default a random one; for a client with the `inboxPrefix` `_INBOX_<name>` behind `<name>~`
    * (`privateEnds`)
    */
   id?: string | undefined
@@ -2054,7 +2054,7 @@ export interface ServerOptions {
   port?: number | null | undefined
   /** Address to listen on. @default "127.0.0.1" */
   host?: string | undefined
-  /** @default "0" */
+  /** One token of a subject. @default "0" */
   id?: string | undefined
   /** @default "/conat" */
   path?: string | undefined
@@ -2079,6 +2079,7 @@ export interface ServerOptions {
   maxMemoryBytesPerUser?: number | undefined
   /** The same for one connection. @default 128 MiB */
   maxMemoryBytesPerConnection?: number | undefined
+  /** One token of a subject. */
   clusterName?: string | undefined
   /**
    * Makes the broker a gateway onto a cluster of NATS: `'nats://host:port,host:port'`, a list of addresses, or an

@@ -19,6 +19,8 @@ import { closed } from '../support/raw'
 import { join, listening, numbers, take } from '../support/sockets'
 
 const SELF_SIGNED = material('self-signed').cert
+/** As an application may have it: several, with words between them. */
+const ONE_FILE = `${OTHER_CA}\nOurs:\n${CA}${SELF_SIGNED}`
 
 const open: { close(): Promise<void> }[] = []
 
@@ -61,6 +63,9 @@ describe('a server with a certificate', () => {
     ['and the same by address', 'server', { ca: [OTHER_CA, Buffer.from(CA)] }, '127.0.0.1'],
     ['for another name that we say', 'elsewhere', { ca: CA, servername: 'elsewhere.example' }, 'localhost'],
     ['of its own signature, which we have as ca', 'self-signed', { ca: SELF_SIGNED }, 'localhost'],
+    ['of its own signature, among others in one file', 'self-signed', { ca: ONE_FILE }, 'localhost'],
+    ['signed by one among others in one file', 'server', { ca: ONE_FILE }, 'localhost'],
+    ['of its own signature, among several', 'self-signed', { ca: [CA, SELF_SIGNED] }, 'localhost'],
     ['that we do not look at', 'expired', { rejectUnauthorized: false }, 'localhost'],
   ] as const)('%s is talked to', async (_, name, options, host) => {
     const broker = await serve(material(name))
@@ -88,6 +93,13 @@ describe('a server with a certificate', () => {
       { ca: SELF_SIGNED, servername: 'elsewhere.example' },
       'ERR_TLS_NAME',
       /elsewhere\.example/,
+    ],
+    [
+      'of its own signature, with a name in CN alone',
+      'no-names',
+      { ca: material('no-names').cert },
+      'ERR_TLS_NAME',
+      /subjectAltName=DNS/,
     ],
     ['and an old version', 'server', { ca: CA, minVersion: 'TLSv1.3' }, 'ERR_TLS', /version|Protocol/i],
   ] as const)('%s is not', async (what, name, options, code, text) => {

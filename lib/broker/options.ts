@@ -13,14 +13,13 @@ import {
   isBoolean,
   isCount,
   isDuration,
-  isFilled,
   isFunction,
   isNumber,
   isString,
   isTimeout,
   type ShapeOf,
 } from '../values/option-checks'
-import { isValidSubjectWithoutWildcards } from '../values/subjects'
+import { isName } from '../values/socket-names'
 import { isLoopback } from './pages'
 import { METRICS_PATH, MONITOR_PATH } from './paths'
 import { isToldOfConnections, isToldOfSubscriptions } from './told'
@@ -209,7 +208,7 @@ const isFile: Check = (name, value) => {
 export const SERVER_SHAPE = {
   port: { check: isPort, default: 3000, engine: true },
   host: { check: isHost, default: '127.0.0.1', engine: true },
-  id: { check: isFilled, default: '0', engine: true },
+  id: { check: isName, default: '0', engine: true },
   path: { check: isString, default: '/conat', engine: true },
   maxSubscriptionsPerClient: { check: isCount, default: 500, engine: true, limit: true },
   maxSubscriptionsPerHub: { check: isCount, default: 15_000, engine: true, limit: true },
@@ -219,7 +218,7 @@ export const SERVER_SHAPE = {
   maxMemoryBytes: { check: isCount, default: 2 * 1024 ** 3, engine: true, limit: true },
   maxMemoryBytesPerUser: { check: isCount, default: 512 * 1024 ** 2, engine: true, limit: true },
   maxMemoryBytesPerConnection: { check: isCount, default: 128 * 1024 ** 2, engine: true, limit: true },
-  clusterName: { check: isString, engine: true },
+  clusterName: { check: isName, engine: true },
   upstream: isUpstream,
   ssl: isSsl,
   httpServer: isHttpServer,
@@ -296,7 +295,6 @@ export interface PreparedOptions {
 /** Checks the options of a broker, each and together. */
 export function prepareOptions(options: ServerOptions): PreparedOptions {
   checkOptions('init', options, SERVER_SHAPE)
-  checkSystemNames(options)
   const visible = visibleOptions(options)
   const [metrics, monitor] = [metricsOptions(options), monitorOptions(options)]
   const { ssl, upstream } = options
@@ -350,15 +348,5 @@ function visibleOptions(options: ServerOptions): ServerOptions {
     id: options.id ?? SERVER_SHAPE.id.default,
     port: portOf(options),
     path: options.path ?? SERVER_SHAPE.path.default,
-  }
-}
-
-/** Checks an id or cluster name, which become tokens of the system service's subjects. */
-function checkSystemNames(options: ServerOptions): void {
-  if (options.systemAccountPassword === undefined) return
-  for (const name of ['id', 'clusterName'] as const) {
-    const value = options[name]
-    if (value === undefined || (isValidSubjectWithoutWildcards(value) && !value.includes('.'))) continue
-    throw invalidValue(name, 'one token of a subject (with systemAccountPassword)', value)
   }
 }

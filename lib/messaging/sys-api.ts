@@ -1,7 +1,7 @@
 // The service that every broker with a system account offers, as its callers see it.
 import type { Remote, RemoteMany, RequestManyOptions, RequestOptions, SysApi } from '../../index'
-import { checkOptions, isString, type Shape } from '../values/option-checks'
-import { checkId } from '../values/subjects'
+import { checkOptions, type Shape } from '../values/option-checks'
+import { isName } from '../values/socket-names'
 import type { AnswerIterator } from './answers'
 import type { Message } from './message'
 import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from './options'
@@ -21,12 +21,7 @@ interface SysTarget {
   id?: string
 }
 
-const TARGET_SHAPE: Shape = { clusterName: isToken, id: isToken }
-
-function isToken(name: string, value: unknown): void {
-  isString(name, value)
-  checkId(value as string)
-}
+const TARGET_SHAPE: Shape = { clusterName: isName, id: isName }
 
 /** Returns the cluster's name, which the server sends at sign-in. */
 async function subjectOf(client: Client, { clusterName, id }: SysTarget): Promise<string> {
@@ -50,7 +45,7 @@ export function sysApiMany(
   client: Client,
   options: { clusterName?: string } & RequestManyOptions = {},
 ): RemoteMany<SysApi> {
-  checkOptions('sysApiMany', options, { ...REQUEST_MANY_SHAPE, clusterName: isToken })
+  checkOptions('sysApiMany', options, { ...REQUEST_MANY_SHAPE, clusterName: isName })
   const { clusterName, ...rest } = options
   return callManyProxy('sysApiMany', async call => {
     return (await client.requestMany(await subjectOf(client, { clusterName }), call, rest)) as AnswerIterator

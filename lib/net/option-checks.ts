@@ -56,7 +56,9 @@ const isPositiveTime: Check = (name, value) => {
 }
 
 const isWait: Check = (name, value) => {
-  if (typeof value !== 'boolean') isTime(name, value)
+  if (typeof value === 'boolean') return
+  if (typeof value !== 'number') throw argType(name, 'of type boolean or number', value)
+  isTime(name, value)
 }
 
 export const NET_SHAPE = {

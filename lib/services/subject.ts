@@ -4,7 +4,8 @@ import type { ConatClientSource, ServiceName } from '../../index'
 import type { Client } from '../client/client'
 import { getClient } from '../client/connect'
 import { checkObject, FabricError, invalidType, shown } from '../values/errors'
-import { checkPublishSubject, isToken } from '../values/subjects'
+import { isToken } from '../values/socket-names'
+import { checkPublishSubject } from '../values/subjects'
 
 let source: ConatClientSource | undefined
 

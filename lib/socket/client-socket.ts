@@ -12,10 +12,10 @@ import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { roomIn } from '../rooms/follow-messages'
 import type { RoomView } from '../rooms/room-view'
-import { FabricError } from '../values/errors'
+import { FabricError, shown } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { isString } from '../values/option-checks'
-import { checkConnectSubject, checkId } from '../values/subjects'
+import { checkConnectSubject, checkName, checkRoomForIds, isToken } from '../values/socket-names'
 import { ConatSocketBase } from './base'
 import { KeptRequests } from './kept-requests'
 import { CONNECT_SHAPE } from './options'
@@ -45,7 +45,8 @@ export class ConatSocketClient extends ConatSocketBase {
     checkConnectSubject(subject)
     checkWait('socket.connect', options, CONNECT_SHAPE)
     const id = options.id ?? context.socketIdPrefix + native.randomId()
-    checkId(id)
+    checkName('id', id)
+    checkRoomForIds(subject, id)
     const settings = new SocketSettings(options)
     super(context, responder, commands.nextHandle(), subject, id, settings)
     this.#settings = settings
@@ -226,7 +227,10 @@ export class ConatSocketClient extends ConatSocketBase {
     try {
       id = await this.#settings.options.loadBalancer?.(this.subject)
       if (typeof id !== 'string') tell('has returned no id')
-      else if (this.#choosing === call) this.lifecycle.unchosen = undefined
+      else if (!isToken(id)) {
+        tell(`has returned '${shown(id)}', and an id is one token of a subject`)
+        id = null
+      } else if (this.#choosing === call) this.lifecycle.unchosen = undefined
     } catch (cause) {
       tell('has failed', cause)
     }

@@ -135,7 +135,9 @@ function isPolicy(name: string, value: unknown): void {
 }
 
 function isWait(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') isTimeout(name, value)
+  if (typeof value === 'boolean') return
+  if (typeof value !== 'number') throw invalidType(name, 'a boolean or a number of milliseconds', value)
+  isTimeout(name, value)
 }
 
 function isRenew(name: string, value: unknown): void {

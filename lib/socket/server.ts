@@ -24,7 +24,7 @@ import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
 import { closedFailure, errorFrom, Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
-import { checkListenSubject, checkServerId } from '../values/subjects'
+import { checkListenSubject, checkRoomForIds, checkServerId } from '../values/socket-names'
 import type { ConnectionIterator } from './connection-iterator'
 import { EndOnce } from './end-once'
 import { type Answer, Handlers } from './handling'
@@ -95,7 +95,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     }
     const id = options.id ?? context.id
     checkServerId(id)
-    checkListenSubject(subject, id)
+    checkRoomForIds(subject, id)
     super()
     context.listening.add(subject)
     this.#context = context

@@ -105,40 +105,9 @@ export function checkSubscribeSubject(subject: string): void {
   throw new FabricError(`invalid subscribe subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 
-/** Checks the pattern of a socket server, to which more tokens are appended, its id among them. */
-export function checkListenSubject(subject: string, id = ''): void {
-  const isPattern = isValidSubject(subject) && !subject.endsWith('>')
-  if (isPattern && isValidSubject(`${subject}.server.${id || 'status'}.*`)) return
-  throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
-}
-
 export function checkConnectSubject(subject: string): void {
   if (isValidSubjectWithoutWildcards(subject)) return
   throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
-}
-
-/** Returns whether a text is one token of a subject. */
-export function isToken(text: string): boolean {
-  return isValidSubjectWithoutWildcards(text) && !text.includes('.')
-}
-
-/** Checks an id, which becomes one token of a subject. */
-export function checkId(id: string): void {
-  if (isToken(id)) return
-  throw new FabricError(
-    `invalid id '${shown(id)}': it must be one token of a subject`,
-    'ERR_INVALID_ARG_VALUE',
-  )
-}
-
-/** What stands in the place of a server's id where all of them, or none, is meant. */
-const NO_SERVERS: readonly string[] = ['~', 'status', 'rooms']
-
-/** Checks the id of a server: some are no server's. */
-export function checkServerId(id: string): void {
-  checkId(id)
-  if (!NO_SERVERS.includes(id)) return
-  throw new FabricError(`invalid id '${id}': no server is called so`, 'ERR_INVALID_ARG_VALUE')
 }
 
 /**

@@ -205,12 +205,10 @@ impl CloseReason {
     /// The same of a peer that closed when so many of its messages had not come.
     pub(super) fn failure_with(&self, missing: u64) -> Option<Failure> {
         let failure = self.failure()?;
-        let messages = match missing {
-            0 => return Some(failure),
-            1 => "message did",
-            _ => "messages did",
-        };
-        Some(Failure::new(failure.code, format_args!("{self}: {missing} of its {messages} not come")))
+        if missing == 0 {
+            return Some(failure);
+        }
+        Some(Failure::new(failure.code, format_args!("{self}: {missing} of its messages did not come")))
     }
 
     /// Returns the failure that the application gets; `None` if it closed the socket itself.
@@ -261,7 +259,7 @@ impl fmt::Display for CloseReason {
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
-            Self::NobodyListens(subject) => write!(f, "nobody serves '{subject}'"),
+            Self::NobodyListens(wanted) => write!(f, "nobody serves {wanted}"),
             Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),
             Self::NotTheUser => f.write_str("the socket belongs to another user"),
             Self::Moved => {

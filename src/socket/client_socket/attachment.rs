@@ -274,6 +274,12 @@ impl ClientSocket {
         let since = match error {
             CommandError::NoSubscribers if self.binding.is_bound() => self.missed_since.unwrap_or(now),
             CommandError::NoSubscribers => {
+                if self.channel.config.load_balancer {
+                    self.note_search(false);
+                    if self.is_closing() {
+                        return;
+                    }
+                }
                 self.binding.forget();
                 return self.retry(now);
             }

@@ -28,7 +28,7 @@ impl ClientSocket {
             if self.try_give_up_search() {
                 return;
             }
-            let text = format!("nobody serves '{}'", self.subject());
+            let text = format!("nobody serves {}", self.wanted());
             self.tell_unserved(Unserved::Nobody, Some(Failure::new(Code::NoSubscribers, text)));
         }
     }
@@ -60,20 +60,31 @@ impl ClientSocket {
     /// Closes if nobody came in the time that it waits.
     pub(super) fn give_up_search_if_due(&mut self, now: Instant) {
         if self.waits_until().is_some_and(|until| until <= now) {
-            self.close(CloseReason::NobodyListens(self.subject().to_owned()));
+            self.close(CloseReason::NobodyListens(self.wanted()));
         }
     }
 
     fn try_give_up_search(&mut self) -> bool {
         let waits_not = self.channel.config.wait == Some(0) && !self.binding.is_held();
         if waits_not {
-            self.close(CloseReason::NobodyListens(self.subject().to_owned()));
+            self.close(CloseReason::NobodyListens(self.wanted()));
         }
         waits_not
     }
 
+    /// What nobody serves, in words.
+    fn wanted(&self) -> String {
+        let subject = self.subject();
+        match self.binding.server().filter(|_| self.channel.config.load_balancer) {
+            Some(id) => format!("'{subject}' with the id '{id}', which its loadBalancer has chosen"),
+            None => format!("'{subject}'"),
+        }
+    }
+
     fn tell_unserved(&mut self, state: Unserved, why: Option<Failure>) {
-        if self.unserved != state {
+        // Its load balancer may have named another one.
+        let is_news = state == Unserved::Nobody && self.channel.config.load_balancer;
+        if self.unserved != state || is_news {
             self.unserved = state;
             self.channel.emit(SocketEvent::Unserved(why));
         }

@@ -69,6 +69,11 @@ fn of_certificate(problem: &CertificateError) -> Failure {
                 "the certificate of the other end is not valid now: it has expired, or a clock is wrong",
             )
         }
+        E::NotValidForNameContext { presented, .. } if presented.is_empty() => Failure::new(
+            Code::TlsName,
+            "the certificate of the other end names no host: it has no subjectAltName, and its CN does not count \
+             (openssl req -x509 takes -addext subjectAltName=DNS:localhost)",
+        ),
         E::NotValidForName | E::NotValidForNameContext { .. } => Failure::new(
             Code::TlsName,
             format!("the certificate of the other end is for another name: {problem}"),
@@ -84,9 +89,36 @@ fn of_certificate(problem: &CertificateError) -> Failure {
                          req -x509` makes it by default: a server may show it only to those who have the very \
                          same one in the option ca"
                         .to_owned(),
+                    E::BadSignature => "another one than we know by that name has signed it (the option ca says whom we \
+                         know)"
+                        .to_owned(),
                     other => other.to_string(),
                 }
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_in_words() {
+        let expected = rustls::pki_types::ServerName::try_from("a.example").expect("a name");
+        let named = |presented: Vec<String>| CertificateError::NotValidForNameContext {
+            expected: expected.clone(),
+            presented,
+        };
+        let rows = [
+            (named(vec![]), Code::TlsName, "has no subjectAltName"),
+            (named(vec!["DnsName(\"b.example\")".into()]), Code::TlsName, "b.example"),
+            (CertificateError::BadSignature, Code::TlsUntrusted, "another one than we know by that name"),
+        ];
+        for (problem, code, text) in rows {
+            let failure = of_certificate(&problem);
+            assert_eq!(failure.code, code);
+            assert!(failure.message.contains(text), "{}", failure.message);
+        }
     }
 }

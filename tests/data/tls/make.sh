@@ -37,5 +37,9 @@ certificate client '/CN=selvedge test client' 'DNS:ada.users.example,URI:spiffe:
 key self-signed
 openssl req -x509 -new -key self-signed.key.pem -days 36500 -subj /CN=localhost -out self-signed.pem \
   -addext subjectAltName=DNS:localhost
+
+# And as it makes it by default: its name stands in CN alone.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout no-names.key.pem -days 36500 \
+  -subj /CN=localhost -out no-names.pem
 # Nothing is signed with them any more.
 rm ca.key.pem other-ca.key.pem
