@@ -113,6 +113,12 @@ fn what_a_displaced_listener_was_handed_may_have_been_handled() {
     try_seed(10_011_915);
 }
 
+/// A socket that waited for the answer to its close was woken for its peer's silence again and again.
+#[test]
+fn a_socket_that_closes_sleeps_while_its_peer_is_silent() {
+    try_seed(1_796_108_139_022);
+}
+
 fn try_seeds(mix: u64) {
     let seeds = match number("SELVEDGE_SIM_SEED") {
         Some(seed) => seed..seed + 1,

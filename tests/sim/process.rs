@@ -8,6 +8,9 @@ use selvedge::endpoint::{Command, Endpoint};
 use crate::net::Notice;
 use crate::world::World;
 
+/// In which what is due is handled, before it counts as never handled.
+const MAX_ROUNDS: u32 = 3;
+
 /// What a stopped process finds when it goes on.
 #[derive(Debug)]
 pub enum Pending {
@@ -85,16 +88,23 @@ impl World {
 
     fn fire(&mut self, node: usize) {
         let now = self.clock(node);
-        let Some(endpoint) = &mut self.nodes[node].endpoint else { return };
-        if endpoint.poll_timeout().is_some_and(|at| at <= now) {
+        let is_due = |endpoint: &Endpoint| endpoint.poll_timeout().is_some_and(|at| at <= now);
+        // What is told while one deadline is handled can make another one due: that there is another server, say.
+        for _ in 0..MAX_ROUNDS {
+            let Some(endpoint) = self.nodes[node].endpoint.as_mut().filter(|endpoint| is_due(endpoint))
+            else {
+                return;
+            };
             endpoint.handle_timeout(now);
-            let again = endpoint.poll_timeout();
+            let is_settled = !is_due(endpoint);
             self.pump(node);
-            let later = self.nodes[node].endpoint.as_ref().and_then(Endpoint::poll_timeout);
-            if again.is_some_and(|at| at <= now) && later.is_some_and(|at| at <= now) {
-                self.blame(format_args!("{node}: a deadline that has come stays"));
-                self.now += Duration::from_millis(1);
+            if is_settled {
+                return;
             }
+        }
+        if self.nodes[node].endpoint.as_ref().is_some_and(is_due) {
+            self.blame(format_args!("{node}: a deadline that has come stays"));
+            self.now += Duration::from_millis(1);
         }
     }
 }

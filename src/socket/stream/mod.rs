@@ -374,7 +374,7 @@ impl Stream {
         earliest([status, self.silent_at, self.sender.poll_timeout(), self.keepalive.poll_timeout()])
     }
 
-    /// A deadline has come. Returns whether the other end is silent.
+    /// A deadline has come. Returns whether the other end is silent, once: a socket that closes waits for another one.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
         self.schedule.handle_timeout(now);
         self.asks |= self.sender.handle_timeout(now);
@@ -382,7 +382,7 @@ impl Stream {
             self.asks = true;
             self.silent_at = Some(now + self.keep_alive_timeout);
         }
-        let mut is_silent = self.silent_at.is_some_and(|at| at <= now);
+        let mut is_silent = self.silent_at.take_if(|at| *at <= now).is_some();
         if let Some(proving) = self.proving.as_mut().filter(|_| self.peer.is_some()) {
             let (asks, is_over) = proving.handle_timeout(now);
             self.asks |= asks;

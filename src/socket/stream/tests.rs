@@ -257,6 +257,19 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
     assert_eq!(given, [0, 0x81], "in the order of the calls");
 }
 
+/// Whoever waits for something else than a sign of life, as one that closes, is not woken by it again and again.
+#[test]
+fn silence_is_told_once() {
+    let mut pair = Pair::new(&SocketConfig::default());
+    let mut told = 0;
+    for _ in 0..100 {
+        let Some(at) = pair.ends[0].poll_timeout() else { break };
+        pair.now = pair.now.max(at);
+        told += usize::from(pair.ends[0].handle_timeout(pair.now));
+    }
+    assert_eq!(told, 1);
+}
+
 #[test]
 fn a_frame_with_another_tag_changes_nothing_but_a_count() {
     let mut pair = Pair::new(&SocketConfig::default());
