@@ -72,8 +72,8 @@ async fn accept_all(listener: StreamListener, accept: impl Fn(IncomingConnection
         match listener.accept().await {
             Ok(connection) => {
                 accept(connection);
-                // Those that have said what they want come first: of a crowd the handshakes would only become more,
-                // until the oldest of them give way.
+                // Those that have said what they want come first: of a crowd the handshakes would only
+                // become more, until the oldest of them give way.
                 tokio::task::yield_now().await;
             }
             Err(error) => {

@@ -89,7 +89,8 @@ impl World {
     fn fire(&mut self, node: usize) {
         let now = self.clock(node);
         let is_due = |endpoint: &Endpoint| endpoint.poll_timeout().is_some_and(|at| at <= now);
-        // What is told while one deadline is handled can make another one due: that there is another server, say.
+        // What is told while one deadline is handled can make another one due: that there is another
+        // server, say.
         for _ in 0..MAX_ROUNDS {
             let Some(endpoint) = self.nodes[node].endpoint.as_mut().filter(|endpoint| is_due(endpoint))
             else {

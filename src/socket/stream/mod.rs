@@ -374,7 +374,8 @@ impl Stream {
         earliest([status, self.silent_at, self.sender.poll_timeout(), self.keepalive.poll_timeout()])
     }
 
-    /// A deadline has come. Returns whether the other end is silent, once: a socket that closes waits for another one.
+    /// A deadline has come. Returns whether the other end is silent, once: a socket that closes waits for
+    /// another one.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
         self.schedule.handle_timeout(now);
         self.asks |= self.sender.handle_timeout(now);

@@ -257,7 +257,8 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
     assert_eq!(given, [0, 0x81], "in the order of the calls");
 }
 
-/// Whoever waits for something else than a sign of life, as one that closes, is not woken by it again and again.
+/// Whoever waits for something else than a sign of life, as one that closes, is not woken by it again and
+/// again.
 #[test]
 fn silence_is_told_once() {
     let mut pair = Pair::new(&SocketConfig::default());
