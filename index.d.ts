@@ -181,7 +181,7 @@ export declare class FabricError extends Error {
   /** On `"ERR_TOO_LARGE"`: how many they may be. */
   readonly limit?: number
   /**
-   * On `"ERR_SOCKET_CLOSED_BY_PEER"`: not only this socket was closed, its server is leaving.
+   * On the reason of a socket that the other side closed: not only this socket was closed, its server is leaving.
    */
   readonly draining?: true
   /**
@@ -1220,9 +1220,10 @@ export interface SocketSettings {
 /** Options of a socket server. */
 export interface SocketListenOptions extends SocketSettings {
   /**
-   * One token, of at most 1024 bytes. Of all socket servers with one chosen id on a subject, whichever process they are in, the newest
-   * takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it (not over
-   * Conat's protocol and NATS, where both get everything). @default the client's id
+   * One token, of at most 1024 bytes. Of all socket servers with one chosen id on a subject, whichever process they
+   * are in, the newest takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it, for
+   * that reason on both sides (not over Conat's protocol and NATS, where both get everything). @default the client's
+   * id
    */
   id?: string | undefined
   /** Sockets at one time; further ones close with `429` at the connecting side. @default 65_536 */
@@ -2029,7 +2030,7 @@ export declare class ConatSocketServer<
    * `spread`: each when requests over it are answered (after half of the time in any case) and what was
    * written to it is acknowledged. Then closes, at `deadline` at the latest. The other side of each socket
    * gets `closed` (`"ERR_SOCKET_CLOSED_BY_PEER"`), and finds in `undelivered()` what this server has not
-   * handled, to write it to the next one.
+   * handled, to write it to the next one. To its loop that is an end in order, behind all that was written.
    */
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */

@@ -3,6 +3,7 @@ import { FabricError } from 'selvedge'
 import type { ClientSocket } from 'selvedge/browser'
 import { describeFabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
+import { listening } from '../support/sockets'
 import { closePages, next, pageClient } from './party'
 
 afterEach(closePages)
@@ -55,5 +56,19 @@ describeFabric('selvedge wire', 'a page', fabric => {
     socket.on('data', data => heard.push(data))
     expect(await closed(socket)).toMatchObject(TOLD)
     expect(heard).toEqual(['last words'])
+  })
+
+  test('is told that another server has the place of its own, and a loop does not end in order', async () => {
+    const [first, second] = [fabric.client(), fabric.client()]
+    await listening(first, 'vault', { id: 'main' })
+    const socket = page().socket.connect('vault')
+    await socket.waitUntilReady()
+    const loop = async () => {
+      for await (const _ of socket);
+    }
+    const read = rejection(loop())
+    await listening(second, 'vault', { id: 'main' })
+    // It may ask the newer one before it hears from the older one.
+    expect((await read).code).toMatch(/^ERR_(SUPERSEDED|SOCKET_LOST)$/)
   })
 })

@@ -72,6 +72,19 @@ describeUntold('where nobody tells of ends', (fabric, connect) => {
     await failed
   })
 
+  test('a requestMany whose server is gone ends, before its first answer and behind any other', async () => {
+    const { host, server, socket } = await pair(fabric, { connect })
+    server.on('request', request => {
+      if (request.data === 'more') request.respondSync('one')
+    })
+    const [none, more] = ['none', 'more'].map(what => socket.requestMany(what, { timeout: 15_000 }))
+    const next = none!.next()
+    expect((await more!.next()).value?.data).toBe('one')
+    const failed = [next, more!.next()].map(answer => answer.catch((error: FabricError) => error.code))
+    host.disconnect()
+    expect(await Promise.all(failed)).toEqual(['EPIPE', 'EPIPE'])
+  })
+
   test('a server that dies while it is asked to attach somebody costs no ten seconds', async () => {
     const host = fabric.client()
     const listener = await listening(host, 'chat')

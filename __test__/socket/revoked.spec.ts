@@ -25,10 +25,11 @@ async function opened(wire: 'selvedge' | 'conat') {
     await broker.close()
   }
   const listener = host.socket.listen('rev')
-  listener.on('connection', one => one.pause().on('data', () => {}))
+  const accepted = once(listener, 'connection')
   await listener.waitUntilReady()
   const socket = guest.socket.connect('rev')
   await socket.waitUntilReady()
+  await accepted
   return { broker, host, guest, listener, socket }
 }
 
@@ -57,6 +58,19 @@ describe.each(['selvedge', 'conat'] as const)('what is revoked, %s wire', wire =
       denied('rev.client.'),
       denied('rev.server.'),
     ])
+  })
+
+  test.each([
+    ['of a listener closes its sockets with 403', 'rev.server.'],
+    ['of a socket closes it with 403', 'rev.client.'],
+  ])('%s, and no loop ends in order, on either side', async (_, prefix) => {
+    const { broker, listener, socket } = await opened(wire)
+    const peer = Object.values(listener.sockets)[0]!
+    const ends = [peer, socket].map(one => once(one, 'closed').then(([reason]) => reason))
+    const loops = [outcome(loopOf(socket)), outcome(loopOf(peer))]
+    revoked = subject => subject.startsWith(prefix)
+    broker.revalidate()
+    expect(await Promise.all([...ends, ...loops])).toEqual(Array(4).fill(denied(prefix)))
   })
 
   test('closes them as well if it was revoked while they were away', async () => {

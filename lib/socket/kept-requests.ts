@@ -81,7 +81,12 @@ export class KeptRequests {
     for (const kept of this.#kept.values()) this.#hold(kept)
   }
 
-  /** Returns why a request was not taken by the last server, if it waits for another one. */
+  /** Whether a request waits for the next server: no one before has taken it. */
+  isWaiting(key: number): boolean {
+    return this.#kept.get(key)?.timer !== undefined
+  }
+
+  /** Returns why a request was not taken by the last server, if it waits for another one and that is known. */
   failureOf(key: number): Failure | undefined {
     return this.#kept.get(key)?.failure
   }

@@ -61,6 +61,8 @@ export class Lifecycle {
   reason: Failure | undefined
   /** Whether it was ready at any time. */
   wasReady = false
+  /** Whether the engine closed it, and not this side: what the engine does not know by then, it never takes. */
+  isClosedBelow = false
   readonly processRef = new ProcessRef()
   readonly #owner: LifecycleOwner & EventEmitter
   readonly #context: ClientContext
@@ -129,7 +131,12 @@ export class Lifecycle {
   }
 
   closedError(): FabricError {
-    return errorFrom(closedFailure(this.#owner.describe(), this.reason))
+    return errorFrom(this.closedFailure())
+  }
+
+  /** Returns what whoever wants something of it gets when it is closed. */
+  closedFailure(): Failure {
+    return closedFailure(this.#owner.describe(), this.reason)
   }
 
   /** Returns why it is closed: what those who waited for something got. */
@@ -226,6 +233,7 @@ export class Lifecycle {
         code === null
           ? undefined
           : new Failure(code, message, this.#peerLoss, { undelivered: left, missing, draining: isLeaving })
+      this.isClosedBelow = this.state !== 'closed'
       const wasOpen = this.beginClose(reason(undelivered))
       // Also after a close here, if the engine had closed it before it heard of that.
       this.#owner.handleEngineClosed(wasOpen || code !== null, (left = undelivered) => {

@@ -144,7 +144,7 @@ export class Renewal {
 
   #begin(code: number | string, message: string, isLeaving: boolean): boolean {
     const isLoss = LOSSES.has(code)
-    if (!isLoss && code !== 'ERR_SOCKET_CLOSED_BY_PEER') return false
+    if (!isLoss && !isLeaving && code !== 'ERR_SOCKET_CLOSED_BY_PEER') return false
     if (this.#owner.ended && this.#owner.isFinished) return false
     const reason = new Failure(code, message, this.#lifecycle.peerLoss, { draining: isLeaving })
     this.#isBetween = true

@@ -82,7 +82,7 @@ export class SocketRequests {
   }
 
   async request(data: unknown, options: RequestOptions | undefined): Promise<Message | undefined> {
-    this.#lifecycle.checkOpen()
+    this.#checkOpen()
     checkOptions('request', options, REQUEST_SHAPE)
     const outcome = await this.#ask(data, options)
     if (!(outcome instanceof Failure)) return outcome
@@ -92,7 +92,7 @@ export class SocketRequests {
 
   requestMany(data: unknown, options: RequestManyOptions | undefined): Answers {
     return answersOf(options, () => {
-      this.#lifecycle.checkOpen()
+      this.#checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const full = this.#full
       if (full !== undefined) throw errorFrom(full)
@@ -229,12 +229,14 @@ export class SocketRequests {
   end(reason: Failure | undefined): void {
     this.#asked?.handleLost()
     const { kept } = this.#owner
+    const { wasReady, isClosedBelow } = this.#lifecycle
     for (const key of this.#keys) {
+      // The engine tells of each that it has: the others have not left.
+      const isUntold = isClosedBelow && this.#closed?.has(key) !== true
       // One that waits for the next server was not taken by the last one.
-      const refused = kept?.failureOf(key)
-      const isUnhandled = refused !== undefined || this.#isUnasked || !this.#lifecycle.wasReady
+      const isUnhandled = kept?.isWaiting(key) || this.#isUnasked || !wasReady || isUntold
       const handled = isUnhandled ? false : this.#closed?.get(key)
-      this.settle(key, this.#closedFailure(reason ?? refused, handled))
+      this.settle(key, this.#closedFailure(reason ?? kept?.failureOf(key), handled))
     }
     this.#last?.forget()
     this.#inFlight.forget()
@@ -248,6 +250,12 @@ export class SocketRequests {
   get #keys(): number[] {
     const [one, many] = [this.#open?.keys() ?? [], [...(this.#many?.keys() ?? [])]]
     return many.length === 0 ? one : [...one, ...many].sort((a, b) => a - b)
+  }
+
+  /** Throws if it is closed: what is asked then is not done. */
+  #checkOpen(): void {
+    if (this.#lifecycle.state === 'closed') throw errorFrom(unhandled(this.#lifecycle.closedFailure()))
+    if (this.#context.closed) throw errorFrom(unhandled(this.#context.closedFailure()))
   }
 
   /** Why no more may be asked, if that is so. */

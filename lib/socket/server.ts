@@ -114,7 +114,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       JSON.stringify({ ...this.#settings.forEngine(id, LISTEN_SHAPE), exclusive: options.id !== undefined }),
     )
     this.#lifecycle.limitFirst(options, failure => {
-      this.#lifecycle.closeReason = errorFrom(failure)
+      const reason = errorFrom(failure)
+      this.#lifecycle.closeReason = reason
+      for (const socket of Object.values(this.sockets)) socket.abortFor(reason)
       this.close()
     })
   }

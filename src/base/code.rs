@@ -40,6 +40,11 @@ macro_rules! codes {
                 }
             }
 
+            /// Returns the code that is written so: a name of the table, or any number.
+            pub fn from_text(text: &str) -> Option<Self> {
+                text.parse().map(Self::from_number).ok().or_else(|| Self::from_name(text))
+            }
+
             /// Returns the number, or the name, that the application sees.
             pub const fn value(self) -> CodeValue {
                 match self {

@@ -18,6 +18,7 @@ use super::pending_close::PendingClose;
 use super::stale;
 use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
+use super::suspicion::Suspicion;
 use super::too_large::SizeBound;
 use super::unsettled::Unsettled;
 use super::{
@@ -53,8 +54,8 @@ pub struct Channel {
     missing: u64,
     /// Whether the listener of this end is leaving: the close says so.
     leaving: Leaving,
-    /// When a peer of Conat that has not answered is suspected to be gone.
-    suspects_at: Option<Instant>,
+    /// Whether a peer that does not answer is gone.
+    suspicion: Suspicion,
     /// What the broker takes.
     pub(super) bound: SizeBound,
     /// The peer sent what is larger than this end takes: nothing more is taken from it, and the application
@@ -89,7 +90,7 @@ impl Channel {
             abandoned: Vec::new(),
             missing: 0,
             leaving: Leaving::No,
-            suspects_at: None,
+            suspicion: Suspicion::default(),
             bound: SizeBound::default(),
             unwelcome: None,
             config,
@@ -201,9 +202,15 @@ impl Channel {
     }
 
     /// Returns the headers of `close`.
-    pub(super) fn closing(&self, id: Option<&str>) -> Headers {
+    pub(super) fn closing(&self, id: Option<&str>, reason: &CloseReason) -> Headers {
         let handled = if let Mode::Conat(conat) = &self.mode { conat.handled() } else { 0 };
-        control::closing(id, self.config.epoch, handled, self.leaving != Leaving::No)
+        let is_leaving = self.leaving != Leaving::No && reason.is_of_listener();
+        let headers = control::closing(id, self.config.epoch, handled, is_leaving);
+        if let CloseReason::ListenerEnded(_) = reason {
+            control::with_reason(headers, reason)
+        } else {
+            headers
+        }
     }
 
     /// Notes that the listener of this end is leaving.
@@ -278,7 +285,7 @@ impl Channel {
         self.detach();
         self.end_absence();
         lost.into_iter().for_each(|data| self.emit(SocketEvent::Undelivered(data)));
-        let is_leaving = *reason == CloseReason::PeerLeaving;
+        let is_leaving = reason.is_leaving();
         let missing =
             if matches!(reason, CloseReason::Peer | CloseReason::PeerLeaving) { self.missing } else { 0 };
         let failure = reason.failure_with(missing);
@@ -346,6 +353,7 @@ impl Channel {
             return Ok(Received::Done);
         }
         self.bound.is_peer_heard = true;
+        self.suspicion.handle_heard(now);
         if let Some((conat, mut around)) = self.conat() {
             conat.handle_message(now, message, &mut around)?;
             return Ok(Received::Done);
@@ -384,6 +392,7 @@ impl Channel {
             let takes = conat.try_accept_bundle(now, bundle, &mut around);
             return if takes { Accepted::All } else { Accepted::No };
         }
+        self.suspicion.handle_heard(now);
         match self.parts() {
             (Mode::Stream(stream), mut around) => stream.try_accept_bundle(now, bundle, &mut around),
             _ => Accepted::No,
@@ -418,7 +427,7 @@ impl Channel {
             Mode::Stream(stream) => stream.poll_timeout(),
         };
         let requests = self.requests.as_ref().and_then(|requests| requests.poll_timeout());
-        earliest([half, requests, self.suspects_at, self.bound.poll_timeout()])
+        earliest([half, requests, self.suspicion.poll_timeout(), self.bound.poll_timeout()])
     }
 
     /// A deadline has come. Says whether the peer gives no sign of life; in the old mode the answer to a ping

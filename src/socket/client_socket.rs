@@ -387,14 +387,15 @@ impl SocketEnd for ClientSocket {
             Some(SocketCommand::Close) => {
                 self.channel.handle_close(now, &message);
                 let lost = self.phase == Phase::AwaitingAccept && self.binding.is_held();
-                self.finish(if control::is_superseded(&message.headers) {
+                let leaving = control::leaving_reason(&message.headers).filter(|_| !lost);
+                self.finish(if let Some(reason) = leaving {
+                    reason
+                } else if control::is_superseded(&message.headers) {
                     CloseReason::Superseded
                 } else if let Some(refusal) = control::refusal(&message.headers) {
                     refusal
                 } else if lost {
                     CloseReason::Lost("the server has no such socket any more")
-                } else if control::is_leaving(&message.headers) {
-                    CloseReason::PeerLeaving
                 } else {
                     CloseReason::Peer
                 });

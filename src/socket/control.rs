@@ -343,12 +343,25 @@ pub(super) fn code(code: Code) -> Headers {
 pub(super) fn closed_before(headers: Headers, reason: &CloseReason, written: usize) -> Headers {
     let mut json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
     json[WRITTEN] = written.into();
+    with_reason(headers.with_json(Some(Json::from_value(&json))), reason)
+}
+
+/// Adds why a socket is closed, if the peer is told.
+pub(super) fn with_reason(headers: Headers, reason: &CloseReason) -> Headers {
     let (code, message) = (reason.code(), reason.message_to_peer());
-    if !code.is_empty() {
-        json[CODE] = code.into();
-        json[MESSAGE] = message.into();
+    if code.is_empty() {
+        return headers;
     }
+    let mut json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
+    json[CODE] = code.into();
+    json[MESSAGE] = message.into();
     headers.with_json(Some(Json::from_value(&json)))
+}
+
+/// Returns why the peer closes, if it says that its whole listener is leaving.
+pub(super) fn leaving_reason(headers: &Headers) -> Option<CloseReason> {
+    let text = |name| member(headers, name).and_then(json::text).unwrap_or_default();
+    is_leaving(headers).then(|| CloseReason::of_close(&text(CODE), &text(MESSAGE)).of_leaving())
 }
 
 /// Why a client closes that never said anything to this end, and how many messages it had written. One that

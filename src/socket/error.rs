@@ -128,6 +128,15 @@ pub enum CloseReason {
     GivenUp,
     /// A later incarnation of the same socket has taken its place.
     Superseded,
+    /// Its listener has ended, and not since the application wanted that.
+    ListenerEnded(Failure),
+    /// The peer closed it for a reason of its own, as it says; its listener may be leaving.
+    ToldByPeer {
+        /// In the peer's code and words.
+        failure: Failure,
+        /// Whether its listener is leaving.
+        is_leaving: bool,
+    },
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
     /// The peer says that a message was too large, in its words.
@@ -151,40 +160,56 @@ pub enum CloseReason {
 impl CloseReason {
     /// Returns the reason of a peer that closes with this code, in these words.
     pub(super) fn of_close(code: &str, message: &str) -> Self {
-        if code == Code::Superseded.as_str() {
-            Self::Superseded
-        } else if code == Code::SocketLost.as_str() {
-            Self::Lost("the other end has no such socket any more")
-        } else if code == Code::Limit.as_str() {
-            Self::NoRoom
-        } else if code == Code::NotPermitted.as_str() {
-            Self::NotTheUser
-        } else if code == Code::TooLarge.as_str() {
-            let message =
-                if message.is_empty() { "the other side takes no message of this size" } else { message };
-            Self::TooLarge(message.to_owned())
-        } else if code == Code::SocketTimeout.as_str() {
-            Self::StoodStill
-        } else if code == Code::SlowConsumer.as_str() {
-            Self::GivenUp
-        } else if code == Code::SocketAborted.as_str() {
-            Self::AbortedByPeer(message.to_owned())
-        } else {
-            Self::Peer
+        if code.is_empty() {
+            return Self::Peer;
+        }
+        let Some(known) = Code::from_text(code) else {
+            return Self::AbortedByPeer(format!("{message} ({code})"));
+        };
+        match known {
+            Code::SocketLost => Self::Lost("the other end has no such socket any more"),
+            Code::SocketAborted => Self::AbortedByPeer(message.to_owned()),
+            Code::SlowConsumer => Self::GivenUp,
+            Code::TooLarge if message.is_empty() => {
+                Self::TooLarge("the other side takes no message of this size".to_owned())
+            }
+            Code::TooLarge => Self::TooLarge(message.to_owned()),
+            Code::Superseded if message.is_empty() => Self::Superseded,
+            Code::Limit if message.is_empty() => Self::NoRoom,
+            Code::NotPermitted if message.is_empty() => Self::NotTheUser,
+            Code::SocketTimeout if message.is_empty() => Self::StoodStill,
+            _ => {
+                let message = if message.is_empty() { code } else { message };
+                Self::ToldByPeer { failure: Failure::new(known, message), is_leaving: false }
+            }
         }
     }
 
-    /// Returns the code with which the peer is told, if there is one.
+    /// Returns the same of a peer whose whole listener is leaving.
+    pub(super) fn of_leaving(self) -> Self {
+        match self.failure() {
+            Some(failure) if !matches!(self, Self::Peer) => Self::ToldByPeer { failure, is_leaving: true },
+            _ => Self::PeerLeaving,
+        }
+    }
+
+    /// Returns whether the peer closed it because its listener is leaving.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self, Self::PeerLeaving | Self::ToldByPeer { is_leaving: true, .. })
+    }
+
+    /// Returns whether a listener that is leaving closes its sockets for this reason, and no other one does.
+    pub(super) fn is_of_listener(&self) -> bool {
+        matches!(self, Self::Local | Self::ListenerEnded(_))
+    }
+
+    /// Returns the code with which the peer is told, if there is one. Without one it takes the close for an
+    /// end in order: that is what the application wanted, or the answer to such an end.
     pub(super) fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Superseded => Code::Superseded.as_str(),
-            Self::StoodStill => Code::SocketTimeout.as_str(),
-            Self::SlowConsumer => Code::SlowConsumer.as_str(),
+            Self::Local | Self::Peer | Self::PeerLeaving => "".into(),
             Self::Aborted(_) => Code::SocketAborted.as_str(),
-            Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
-                Code::TooLarge.as_str()
-            }
-            _ => "".into(),
+            _ => self.failure().map_or("".into(), |failure| failure.code.as_str()),
         }
     }
 
@@ -195,6 +220,13 @@ impl CloseReason {
                 format!("a message of {size} bytes was written, and the other side takes {limit}")
             }
             Self::Unsendable(text) => format!("the other side closed: {text}"),
+            Self::Refused(error) => format!("the other side closed: {error}"),
+            Self::Misbehaved(error) => format!("the other side closed: {error}"),
+            Self::Timeout => "the other side closed: it heard no sign of life from here".to_owned(),
+            Self::ListenerEnded(Failure { code: Code::Superseded, .. }) => {
+                "the server of the socket was superseded: another one listens with its id".to_owned()
+            }
+            Self::ListenerEnded(failure) => format!("the server of the socket has ended: {failure}"),
             Self::Aborted(text) => text.clone(),
             Self::StoodStill => self.to_string(),
             Self::SlowConsumer => Self::GivenUp.to_string(),
@@ -221,6 +253,7 @@ impl CloseReason {
             Self::Timeout | Self::StoodStill => Code::SocketTimeout,
             Self::SlowConsumer | Self::GivenUp => Code::SlowConsumer,
             Self::Superseded => Code::Superseded,
+            Self::ListenerEnded(failure) | Self::ToldByPeer { failure, .. } => return Some(failure.clone()),
             Self::TooLarge(_) | Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
                 Code::TooLarge
             }
@@ -256,6 +289,7 @@ impl fmt::Display for CloseReason {
                 "slow consumer: the peer gave up, since what it had written was not acknowledged here",
             ),
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
+            Self::ListenerEnded(failure) | Self::ToldByPeer { failure, .. } => write!(f, "{failure}"),
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
@@ -332,6 +366,12 @@ mod tests {
             CloseReason::Aborted("the disk is full".to_owned()),
             CloseReason::Aborted(String::new()),
             CloseReason::Superseded,
+            CloseReason::Timeout,
+            CloseReason::Lost("gone"),
+            CloseReason::Refused(OpError { message: "no permission".to_owned(), code: Some(403) }),
+            CloseReason::Misbehaved(PeerMisbehaved::BadControl),
+            CloseReason::ListenerEnded(Failure::new(Code::Superseded, "another one")),
+            CloseReason::ListenerEnded(Failure::new(Code::NotPermitted, "revoked")),
             CloseReason::StoodStill,
             CloseReason::SlowConsumer,
             CloseReason::Unsendable("2 bytes, more than 1".to_owned()),
@@ -343,6 +383,8 @@ mod tests {
             assert_eq!(failure.code.to_string(), reason.code(), "{reason:?}");
             let text = reason.message_to_peer();
             assert!(failure.message.contains(&text), "{failure:?} without {text}");
+            let leaving = taken.of_leaving();
+            assert_eq!((leaving.failure(), leaving.is_leaving()), (Some(failure), true), "{reason:?}");
         }
     }
 }

@@ -40,6 +40,7 @@ mod socket_end;
 mod stale;
 mod stream;
 mod surroundings;
+mod suspicion;
 mod too_large;
 mod unsettled;
 mod usage;

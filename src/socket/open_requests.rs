@@ -102,10 +102,10 @@ impl OpenRequests {
         self.terms(key).many.is_some()
     }
 
-    /// Whether a request for one answer is open.
-    pub(super) fn awaits_one(&self) -> bool {
+    /// Returns how many requests for one answer are open.
+    pub(super) fn ones(&self) -> usize {
         let many = self.terms.values().filter(|terms| terms.many.is_some()).count();
-        self.open > many
+        self.open.saturating_sub(many)
     }
 
     /// Ends a request.

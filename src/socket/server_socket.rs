@@ -236,7 +236,7 @@ impl SocketEnd for ServerSocket {
             if self.channel.stream().is_some() {
                 self.channel.say_stream_closed(self.client.clone(), &reason);
             } else {
-                self.say_close(self.channel.closing(None));
+                self.say_close(self.channel.closing(None, &reason));
             }
             self.finish(reason);
         }

@@ -199,9 +199,9 @@ pub trait SocketEnd: Debug + Send {
     }
 
     /// Handles the answer to a question of the fabric.
-    fn handle_answer(&mut self, key: u64, answer: Message) {
+    fn handle_answer(&mut self, now: Instant, key: u64, answer: Message) {
         if !self.is_closed() {
-            self.channel_mut().handle_answer(key, answer);
+            self.channel_mut().handle_answer(now, key, answer);
         }
     }
 

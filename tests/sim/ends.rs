@@ -36,7 +36,7 @@ impl World {
     }
 
     /// The other end of a socket, if there is no doubt which it is.
-    fn only_peer(&self, sock: Sock) -> Option<Sock> {
+    pub fn only_peer(&self, sock: Sock) -> Option<Sock> {
         let side = &self.sides[&sock];
         let same = |other: &&Sock| self.sides[*other].id == side.id && self.sides[*other].is_open();
         let [one, other] = self.sides.keys().filter(same).copied().collect::<Vec<_>>().try_into().ok()?;

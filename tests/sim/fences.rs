@@ -180,3 +180,37 @@ fn of_listeners_with_one_id_the_newest_takes_everything_and_the_others_are_told(
         world.assert_right("this story");
     }
 }
+
+/// To a loop over a socket, on either side, it looked as if somebody had ended the socket in order.
+#[test]
+fn the_sockets_of_a_listener_whose_place_another_one_takes_end_for_that_reason_on_both_sides() {
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        let (first, second, client) = (world.node(), world.node(), world.node());
+        let config = SocketConfig { stream: seed % 2 == 0, ..SocketConfig::default() };
+        world.listen(first, "story", "main", config.clone());
+        world.run_for(SECOND);
+        let nears: Vec<_> = (0..3).map(|_| world.connect(client, "story", config.clone())).collect();
+        world.run_for(SECOND);
+        let fars: Vec<_> = nears.iter().map(|near| world.only_peer(*near).expect("accepted")).collect();
+        for sock in nears.iter().chain(&fars) {
+            let count = world.dice.below(20) as u64;
+            world.write(*sock, count, 10);
+        }
+        let pause = world.dice.millis(0, 20);
+        world.run_for(pause);
+        world.listen(second, "story", "main", config);
+        world.run_for(10 * SECOND);
+        for far in fars {
+            let code = world.sides[&far].close_code();
+            assert_eq!(code.as_deref(), Some("ERR_SUPERSEDED"), "seed {seed}: {far:?}");
+        }
+        for near in nears {
+            // Who asks the newer one before it hears from the older one is told that there is no such socket.
+            let code = world.sides[&near].close_code();
+            let is_told = matches!(code.as_deref(), Some("ERR_SUPERSEDED" | "ERR_SOCKET_LOST"));
+            assert!(is_told, "seed {seed}: {near:?} {code:?}");
+        }
+        world.assert_right("this story");
+    }
+}

@@ -13,7 +13,6 @@ import { empty, jsonIn, NIL, offerOf, serverIdOf } from './greeting'
 import { LineRequests } from './line-requests'
 import { Presence } from './presence'
 import {
-  closedByPeer,
   lost,
   misbehaved,
   peerLoss,
@@ -137,10 +136,14 @@ export class SocketMachine implements StreamHost {
     this.sender.write(isFull ? refusalItem(keyOf(item), true, 'ENOBUFS', text) : item)
   }
 
-  /** Closes at once, and tells the other end: in these words, that what was written is incomplete. */
-  close(reason?: Failure, abort = ''): void {
+  /**
+   * Closes at once, and tells the other end: in these words, that what was written is incomplete; or for which reason,
+   * if there is one.
+   */
+  close(reason?: Failure, abort = reason?.message): void {
     if (this.isClosed) return
-    if (this.#phase !== 'closing') this.#sayClosed(abort && 'ERR_SOCKET_ABORTED', false, abort)
+    const code = abort && String(reason?.code ?? 'ERR_SOCKET_ABORTED')
+    if (this.#phase !== 'closing') this.#sayClosed(code, false, abort)
     this.#finish(reason)
   }
 
@@ -439,10 +442,10 @@ export class SocketMachine implements StreamHost {
 
   #handlePeerClose({ isDraining, code, message, written }: Close): void {
     const missing = Math.max(0, written - (this.stream?.received ?? 0))
-    const isLeaving = isDraining && code === '' && this.#phase !== 'closing'
+    const isLeaving = isDraining && this.#phase !== 'closing'
+    const reason = reasonOf(code, message, missing, isLeaving)
     if (isLeaving) this.requests.failUnhandled()
-    if (this.#phase === 'closing') this.#finish(undefined)
-    else this.#finish(isLeaving ? closedByPeer(true, missing) : reasonOf(code, message, missing))
+    this.#finish(this.#phase === 'closing' ? undefined : reason)
   }
 
   /** What breaks a rule closes this one socket. */
@@ -550,7 +553,7 @@ export class SocketMachine implements StreamHost {
     } else this.close()
   }
 
-  #sayClosed(code: string, isRepeated = false, message = ''): void {
+  #sayClosed(code = '', isRepeated = false, message = ''): void {
     const now = this.#fabric.now()
     if (isRepeated) {
       this.#closeAgainAt = now + this.#closePause

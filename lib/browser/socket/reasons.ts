@@ -27,7 +27,10 @@ export function tooLarge(size: number, limit: number): Failure {
 }
 
 /** The reason of a peer that closes with this code, in these words. */
-export function reasonOf(code: string, message = '', missing = 0): Failure {
+export function reasonOf(code: string, message = '', missing = 0, isLeaving = false): Failure {
+  if (code !== '' && message !== '') {
+    return new Failure(numberIn(code), message, undefined, { draining: isLeaving })
+  }
   switch (code) {
     case 'ERR_SUPERSEDED':
       return new Failure(code, 'superseded by a newer socket of the same id')
@@ -38,9 +41,9 @@ export function reasonOf(code: string, message = '', missing = 0): Failure {
     case '403':
       return new Failure(403, 'of another user')
     case '':
-      return closedByPeer(false, missing)
+      return closedByPeer(isLeaving, missing)
     default:
-      return new Failure(code, message || code)
+      return new Failure(code, code)
   }
 }
 
@@ -73,5 +76,9 @@ export const requestFailures = {
   left: (): Failure => request('ERR_DRAINING', 'the other side went away; it was not done', true),
   full: (): Failure => request('ENOBUFS', 'too many requests wait for their answers', true),
   refused: (code: string, text: string, isUnhandled: boolean): Failure =>
-    request(/^\d+$/.test(code) ? Number(code) : code, text, isUnhandled),
+    request(numberIn(code), text, isUnhandled),
+}
+
+function numberIn(code: string): number | string {
+  return /^\d+$/.test(code) ? Number(code) : code
 }

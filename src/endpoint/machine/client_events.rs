@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::super::unread::Room;
-use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
+use super::super::{Delivery, Event, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Leaving, Listener, ListenerPart, SocketEvent, TagKind};
+use crate::socket::{CommandError, Listener, ListenerPart, SocketEvent, TagKind};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Json, Message, OpError, Publication, ServerOp, split_ttl};
 
@@ -26,7 +26,7 @@ impl Endpoint {
             ClientEvent::Drained(_) => {}
             ClientEvent::Superseded(Token::ListenerSockets(listener)) => {
                 let text = "another process listens with this id; do not listen again";
-                self.fail_listener(now, listener, Failure::new(Code::Superseded, text));
+                self.close_listener(now, listener, Some(Failure::new(Code::Superseded, text)));
             }
             ClientEvent::Superseded(_) => {}
             ClientEvent::Revoked(token, error) => self.handle_revoked(now, token, error),
@@ -47,7 +47,7 @@ impl Endpoint {
                 }
                 Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Ok(message)),
                 Token::SocketAsk(socket, key) => {
-                    self.table.with_socket(socket, |socket| socket.handle_answer(key, message));
+                    self.table.with_socket(socket, |socket| socket.handle_answer(now, key, message));
                 }
                 _ => {}
             },
@@ -324,7 +324,7 @@ impl Endpoint {
                     tracing::warn!(listener, %error, "not asked by clients that ask whoever listens");
                     self.table.with_listener(listener, Listener::handle_questions_refused);
                 } else {
-                    self.fail_listener(now, listener, error.into());
+                    self.close_listener(now, listener, Some(error.into()));
                 }
             }
             Token::Listener(listener, tag) => {
@@ -341,20 +341,9 @@ impl Endpoint {
                 self.table.with_client(socket, |socket| socket.handle_subscribe_failed(now, Some(error)));
             }
             Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
-                self.fail_listener(now, listener, ClientError::Refused(error).into());
+                self.close_listener(now, listener, Some(ClientError::Refused(error).into()));
             }
             _ => {}
-        }
-    }
-
-    /// Closes a listener whose subscriptions were refused.
-    fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
-        if self.table.listener(handle).is_some() {
-            self.note_leaving(handle, Leaving::Displaced);
-            self.close_listener(now, handle);
-            if let Some(Event::Listener(_, ListenerEvent::Closed(reason))) = self.events.back_mut() {
-                *reason = Some(failure);
-            }
         }
     }
 

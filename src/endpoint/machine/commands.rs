@@ -89,7 +89,7 @@ impl Endpoint {
                 self.table.with_client(socket, |socket| socket.handle_choice(now, id))
             }
             Command::ListenerRetire(listener) => self.retire_listener(listener),
-            Command::ListenerClose(listener) => self.close_listener(now, listener),
+            Command::ListenerClose(listener) => self.close_listener(now, listener, None),
             Command::ListenerEnd { ticket, listener, timeout } => {
                 self.end_listener(now, ticket, listener, now + timeout)
             }
@@ -254,10 +254,13 @@ impl Endpoint {
         Some(sockets)
     }
 
-    pub(super) fn close_listener(&mut self, now: Instant, handle: Handle) {
-        let Some(sockets) = self.note_leaving(handle, Leaving::Asked) else { return };
+    /// Closes a listener and its sockets: for this reason, unless the application wants it.
+    pub(super) fn close_listener(&mut self, now: Instant, handle: Handle, failure: Option<Failure>) {
+        let leaving = if failure.is_some() { Leaving::Displaced } else { Leaving::Asked };
+        let Some(sockets) = self.note_leaving(handle, leaving) else { return };
+        let reason = failure.clone().map_or(CloseReason::Local, CloseReason::ListenerEnded);
         for socket in sockets {
-            self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
+            self.table.with_socket(socket, |socket| socket.close(reason.clone()));
             self.drain_socket(now, socket, false);
         }
         self.table.with_listener(handle, Listener::close);
@@ -266,7 +269,7 @@ impl Endpoint {
         self.events.extend(
             waiting.into_iter().flatten().map(|ticket| Event::Ticket(ticket, TicketEvent::Done(true))),
         );
-        self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(None)));
+        self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(failure)));
     }
 
     fn end_listener(&mut self, now: Instant, ticket: Handle, handle: Handle, deadline: Instant) {
@@ -285,14 +288,14 @@ impl Endpoint {
     pub(super) fn check_listener_end(&mut self, now: Instant, handle: Handle) {
         let done = |entry: &ListenerEntry| !entry.ending.is_empty() && entry.listener.sockets().is_empty();
         if self.table.listener(handle).is_some_and(done) {
-            self.close_listener(now, handle);
+            self.close_listener(now, handle, None);
         }
     }
 
     /// Closes every socket and listener, then the fabric client: what they say in parting leaves with its
     /// last flush.
     fn close(&mut self, now: Instant, within: Duration) {
-        self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener));
+        self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener, None));
         for socket in self.table.sockets() {
             self.table.with_socket(socket, |socket| {
                 socket.close(CloseReason::Local);

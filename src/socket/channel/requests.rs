@@ -78,8 +78,8 @@ impl Channel {
                     .set_terms(key, AskTerms { many: Some(AnswerLimits::default()), ..AskTerms::default() });
             }
             requests.note_time(key, Duration::from_millis(timeout));
-            if encoding == Encoding::REQUEST && !matches!(self.mode, Mode::Conat(_)) {
-                self.suspects_at.get_or_insert(now + SUSPICION);
+            if !matches!(self.mode, Mode::Conat(_)) {
+                self.suspicion.begin(now);
             }
         }
     }
@@ -97,8 +97,8 @@ impl Channel {
         }
         let timeout = if timeout > 0 { Duration::from_millis(timeout) } else { LONGEST };
         let terms = self.requests.as_ref().map_or_else(AskTerms::default, |requests| requests.terms(key));
-        if matches!(self.mode, Mode::Conat(_)) && terms.many.is_none() {
-            self.suspects_at.get_or_insert(now + SUSPICION);
+        if matches!(self.mode, Mode::Conat(_)) {
+            self.suspicion.begin(now);
         }
         if let (Mode::Conat(conat), mut around) = self.parts() {
             let json = item.json;
@@ -111,12 +111,9 @@ impl Channel {
 
     /// A peer that does not answer may be gone.
     pub(super) fn check_unanswered(&mut self, now: Instant) {
-        if self.suspects_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let is_waiting = self.requests.as_ref().is_some_and(|requests| requests.awaits_one());
-        self.suspects_at = is_waiting.then_some(now + SUSPICION);
-        if is_waiting && self.is_attached() {
+        let (open, ones) =
+            self.requests.as_ref().map_or((0, 0), |requests| (requests.len(), requests.ones()));
+        if self.suspicion.try_look(now, open > 0, ones > 0) && self.is_attached() {
             self.outputs.push_back(Output::Suspect);
         }
     }
@@ -283,7 +280,8 @@ impl Channel {
     }
 
     /// The answer of a peer of Conat: as the stream would have brought it.
-    pub(in crate::socket) fn handle_answer(&mut self, key: u64, mut answer: Message) {
+    pub(in crate::socket) fn handle_answer(&mut self, now: Instant, key: u64, mut answer: Message) {
+        self.suspicion.handle_heard(now);
         let Some(requests) = &mut self.requests else { return };
         // The fabric watches the limits of one that wants many.
         let is_many = requests.is_many(key);
@@ -318,8 +316,6 @@ fn too_much(item: Item) -> Item {
 
 /// Bytes of requests, and of answers, that may wait for the peer.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// A peer of Conat that has not answered for so long is suspected to be gone.
-const SUSPICION: Duration = Duration::from_secs(1);
 /// As the fabric says it of a request beside the stream.
 const TIMEOUT: &str = "timeout - Error: operation has timed out (request over a socket)";
 /// Of a request for many answers, when its time is over: there may be more, which cannot come.

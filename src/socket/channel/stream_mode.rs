@@ -97,6 +97,9 @@ impl Channel {
         let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(false) };
         let is_taken = stream.try_accept_one(now, message, given, &mut around)?;
         self.bound.is_peer_heard |= is_taken;
+        if is_taken {
+            self.suspicion.handle_heard(now);
+        }
         Ok(is_taken)
     }
 

@@ -62,7 +62,7 @@ impl ClientSocket {
         self.drop_subscription();
         if let Some(server) = server {
             let tag = self.offered.filter(|_| !self.binding.is_held());
-            let closing = self.channel.closing(Some(self.id()));
+            let closing = self.channel.closing(Some(self.id()), reason);
             let headers = if tag.is_some() {
                 control::with_tag(control::closed_before(closing, reason, self.channel.unacked()), tag)
             } else {

@@ -166,16 +166,17 @@ impl ClientSocket {
 
     fn handle_peer_close(&mut self, close: &Close) {
         self.channel.handle_stream_closed(close);
-        let is_leaving = close.is_draining && close.code.is_empty() && self.phase != Phase::AwaitingClosed;
+        let is_leaving = close.is_draining && self.phase != Phase::AwaitingClosed;
         if is_leaving {
-            // Said by its application, behind the count of all that it was handed. An engine that closes by
-            // itself may not know yet what was.
+            // Said by its application, behind the count of all that it was handed, or by an engine that
+            // counts what is on its way to a handler, too.
             self.channel.fail_unhandled_requests();
         }
+        let reason = CloseReason::of_close(&close.code, &close.message);
         self.finish(match self.phase {
             Phase::AwaitingClosed => CloseReason::Local,
-            _ if is_leaving => CloseReason::PeerLeaving,
-            _ => CloseReason::of_close(&close.code, &close.message),
+            _ if is_leaving => reason.of_leaving(),
+            _ => reason,
         });
     }
 

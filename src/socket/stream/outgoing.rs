@@ -35,7 +35,8 @@ impl Stream {
     ) -> Message {
         let is_asked_for = leaving != Leaving::Displaced;
         let counts = if is_asked_for { self.counts() } else { self.receiver.counts_of_handed() };
-        let (is_draining, written) = (leaving != Leaving::No, self.sender.written());
+        let is_draining = leaving != Leaving::No && reason.is_of_listener();
+        let written = self.sender.written();
         let (code, message) = (reason.code().into_owned(), reason.message_to_peer());
         let close = Close { counts, written, is_draining, code, message, ..Close::default() };
         self.frame(subject, self.sender.next(), close.encode())
