@@ -28,7 +28,7 @@ test.each([
   ['a.b', /^id must be one token of a subject.*'?a\.b/],
   ['a b', /^id must be one token of a subject/],
   ['*', /^id must be one token of a subject/],
-  ['', /^id must be one token of a subject/],
+  ['', /^id must not be empty$/],
   [LONG, /^id has 1025 bytes, and at most 1024 are possible/],
 ])('the id %j', (id, text) => {
   const client = broker.client()

@@ -105,7 +105,9 @@ describe('connections', () => {
     ] as const) {
       expect(() => anyConnect(...args)).toThrow(expect.objectContaining({ code }))
     }
-    expect(() => createServer([] as never)).toThrow('options must be an object of names and values, got array')
+    expect(() => createServer([] as never)).toThrow(
+      'options must be an object of names and values, got array',
+    )
     expect(() => createSecureServer({} as never)).toThrow('createSecureServer needs key and cert')
   })
 

@@ -1,6 +1,6 @@
 // The names that sockets and brokers are given: each becomes a part of a subject, and is checked where it is given.
 import { FabricError, invalidValue, shown } from './errors'
-import { isString } from './option-checks'
+import { isFilled } from './option-checks'
 import { Buffer } from './platform'
 import { isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
 
@@ -17,6 +17,7 @@ export function isToken(text: string): boolean {
 
 /** Checks a name that becomes one token of a subject. */
 export function checkName(name: string, value: string): void {
+  isFilled(name, value)
   const bytes = Buffer.byteLength(value)
   if (bytes > MAX_ID_BYTES) {
     const text = `${name} has ${bytes} bytes, and at most ${MAX_ID_BYTES} are possible`
@@ -29,7 +30,6 @@ const ONE_TOKEN = 'without dots, spaces and wildcards'
 
 /** The check of an option that is such a name. */
 export function isName(name: string, value: unknown): void {
-  isString(name, value)
   checkName(name, value as string)
 }
 
