@@ -197,12 +197,13 @@ export declare class FabricError extends Error {
 export { FabricError as ConatError }
 
 /**
- * Returns whether `error` is one of selvedge's with one of these codes; also an error of another copy of the package.
+ * Returns whether `error` is one of selvedge's with one of these codes, an application's own among them; also an error of
+ * another copy of the package.
  *
  * @example
  * if (hasCode(error, 503, 'EPIPE')) retry()
  */
-export declare function hasCode<const Codes extends readonly ErrorCode[]>(
+export declare function hasCode<const Codes extends readonly (ErrorCode | (number & {}) | (string & {}))[]>(
   error: unknown,
   ...codes: Codes
 ): error is FabricError & { readonly code: Codes[number] }
@@ -273,7 +274,7 @@ export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 export interface RequestManyOptions extends RequestOptions {
   /** Ends after so many replies. @default no limit */
   maxMessages?: number | undefined
-  /** Ends after so many milliseconds without a reply. @default until `timeout` */
+  /** Ends after so many milliseconds without another reply, behind the first one. @default until `timeout` */
   maxWait?: number | undefined
 }
 
@@ -852,8 +853,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
   ): Promise<Message<A> | undefined>
   /**
    * Sends a request and iterates over the replies. Await it to learn first whether anybody listens: that rejects at once
-   * if nobody does, and resolves with the first reply, or at the end if there is none. Over 64 MiB of unread replies end
-   * it with `"ENOBUFS"`.
+   * if nobody does, and resolves with the first reply, or at the end if there is none. Nobody knows how many will reply: it
+   * ends quietly when `timeout` is over, with none as well. Over 64 MiB of unread replies end it with `"ENOBUFS"`.
    *
    * @throws {FabricError} as `request`, when awaited or iterated, also later; who does neither is not told. `408` also when
    *   its time is over without a connection: there may be replies that cannot come
@@ -1648,11 +1649,11 @@ declare abstract class ConatSocketBase<
   request(data?: Ask[0] | MessageData<Ask[0]>, options?: RequestOptions): Promise<Message<Ask[1]> | undefined>
   /**
    * Sends a request with several replies to the other side, in the line of what is written. As
-   * `Client.requestMany`, and ends also when the other side calls `message.end()`. A reply that is an error has it
-   * in its headers: `error`, the text, and `code`.
+   * `Client.requestMany`, but ends in order when the other side calls `message.end()`: else with `maxMessages` of them, or
+   * when `maxWait` is over behind one. A reply that is an error has it in its headers: `error`, the text, and `code`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated; `408` also when its time is over and there may be
-   *   replies that cannot come: the other side is out of reach, or has not said in 500 ms and more that it has it
+   * @throws {FabricError} as `request`, when awaited or iterated; `408` when `timeout` is over before that: there may be
+   *   more replies. (A peer of Conat says no end: with it the loop ends quietly then.)
    * @example
    * for await (const { data } of socket.requestMany({ rows: 'all' })) console.log(data)
    */
@@ -1797,7 +1798,19 @@ declare abstract class ConatSocketBase<
    * await socket.toWeb().readable.pipeThrough(transform).pipeTo(sink)
    */
   toWeb(): { readable: ReadableStream<In>; writable: WritableStream<Out | MessageData<Out>> }
-  /** As `end()`: throws if messages are left. */
+  /**
+   * As `end()`: throws if messages are left. Also when the block throws, which JavaScript does not tell it: what was written
+   * by then looks whole at the other side. Say `destroy(error)` where that may be.
+   *
+   * @example
+   * await using socket = client.socket.connect('upload')
+   * try {
+   *   for await (const row of rows) if (!socket.write(row)) await socket.waitUntilWritable()
+   * } catch (error) {
+   *   socket.destroy(error)
+   *   throw error
+   * }
+   */
   [Symbol.asyncDispose](): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
@@ -1876,7 +1889,7 @@ export declare class ServerSocket<
   join(room: string | readonly string[], member?: { key?: string | undefined; data?: unknown }): void
   /** Leaves a room, at once. */
   leave(room: string): void
-  /** Replaces what the room shows of it. */
+  /** Replaces what the room shows of it. @throws {FabricError} as `join` · `"ERR_INVALID_ARG_VALUE"` it is not in the room */
   update(room: string, data: unknown): void
   /** The members of rooms, without itself. */
   to(room: string | readonly string[]): Broadcast<Out, Ask>
@@ -1966,9 +1979,11 @@ export declare class ConatSocketServer<
   ): Promise<(Message<Ask[1]> | Error)[]>
   /**
    * Has a function decide about each connection before `connection`, in the order of these calls. It calls `next()`, or
-   * `next(error)` to refuse; one that takes only the socket returns or throws, or resolves or rejects. Nothing of the
+   * `next(error)` to refuse; one that takes only the socket returns or throws, or resolves or rejects. An error that it
+   * returns, or `false`, refuses, too. Nothing of the
    * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and text. It is
-   * asked, too, about connections that have come before and wait for a listener of `connection`.
+   * asked, too, about connections that have come before and wait for a listener of `connection`. What it throws or rejects
+   * with behind its `next()` is an uncaught exception, as an error of a listener is.
    *
    * @example
    * listener.use(async socket => {

@@ -170,8 +170,13 @@ function codes(error: unknown): string {
     const code: 'EPIPE' = error.code
     return code
   }
-  // @ts-expect-error no such code
-  if (selvedge.hasCode(error, 'EPIEP')) return ''
+  // An application's own.
+  if (selvedge.hasCode(error, 'E_TOKEN', 1007)) {
+    const code: 'E_TOKEN' | 1007 = error.code
+    return `${code}`
+  }
+  // @ts-expect-error no code
+  if (selvedge.hasCode(error, {})) return ''
   const all: selvedge.ErrorCode = 'ERR_REFUSED'
   return all
 }

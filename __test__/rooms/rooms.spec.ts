@@ -3,7 +3,7 @@ import { type EventEmitter, once } from 'node:events'
 import type { ConatSocketClient, ConatSocketServer, Room, ServerSocket, SocketListenOptions } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { take } from '../support/sockets'
+import { join, take } from '../support/sockets'
 
 /** A server of `chat`, ready. */
 async function server(fabric: Fabric, options?: SocketListenOptions): Promise<ConatSocketServer> {
@@ -164,6 +164,22 @@ describeFabrics('rooms', fabric => {
     for (const n of [1, 2, 3]) left.to('all').write(n)
     expect((await closed)[0]).toMatchObject({ code: 'ERR_SLOW_CONSUMER' })
     await gone
+  })
+})
+
+describeFabrics('what a room shows of a socket', fabric => {
+  test('is not replaced where it is not in, or closed: that is told', async () => {
+    const listener = await server(fabric)
+    const [socket] = await join(listener, fabric.client())
+    const WRONG = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' })
+    expect(() => socket.update('never joined', 1)).toThrow(WRONG)
+    socket.join('lobby')
+    socket.update('lobby', 1)
+    expect(() => socket.update('other', 1)).toThrow(WRONG)
+    socket.leave('lobby')
+    expect(() => socket.update('lobby', 1)).toThrow(WRONG)
+    socket.close()
+    expect(() => socket.update('lobby', 1)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
   })
 })
 

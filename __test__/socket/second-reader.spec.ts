@@ -86,20 +86,18 @@ describeFabrics('a second reader of a socket', fabric => {
     }
   }
 
-  test('a loop that a stream has taken over from throws, waiting or not', async () => {
-    for (const name of ['toDuplex', 'toWeb'] as const) {
-      const { server, socket } = await answering(fabric)
+  test.each(['toDuplex', 'toWeb'] as const)(
+    'a loop that a stream of %s has taken over from throws, waiting or not',
+    async name => {
+      const { server } = await answering(fabric)
       const [waiting, idle] = [server.iter(), server.iter()]
-      const first = waiting.next()
-      const failed = expect(first).rejects.toMatchObject({ code: 'ERR_SOCKET_TAKEN' })
+      const failed = expect(waiting.next()).rejects.toMatchObject({ code: 'ERR_SOCKET_TAKEN' })
       server[name]()
       await failed
       await expect(idle.next()).rejects.toMatchObject({ code: 'ERR_SOCKET_TAKEN' })
       expect(await idle.next()).toEqual({ value: undefined, done: true })
-      socket.close()
-      server.close()
-    }
-  })
+    },
+  )
 
   test('a loop that comes behind the end is told what nobody was handed', async () => {
     const { server, socket } = await answering(fabric)

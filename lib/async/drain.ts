@@ -1,14 +1,14 @@
 // An orderly stop: accepts nothing new, lets what exists finish, spread over time, until a deadline.
 import type { DrainOptions } from '../../index'
 import { errorFrom, Failure } from '../values/failure'
-import { isDuration, isSignal, isTimeout, type ShapeOf } from '../values/option-checks'
+import { isPause, isSignal, isTimeout, type ShapeOf } from '../values/option-checks'
 import { onAbort } from './aborts'
 import { checkWait, settledWithin, type Why } from './bounds'
 import { startTimer, type Timer } from './timer'
 
 export const DRAIN_SHAPE = {
   deadline: { check: isTimeout, unit: 'ms', default: 10_000 },
-  spread: { check: isDuration, unit: 'ms', default: 1000 },
+  spread: { check: isPause, unit: 'ms', default: 1000 },
   signal: isSignal,
 } as const satisfies ShapeOf<DrainOptions>
 

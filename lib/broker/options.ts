@@ -12,9 +12,9 @@ import {
   forEngine,
   isBoolean,
   isCount,
-  isDuration,
   isFunction,
   isNumber,
+  isPause,
   isString,
   isTimeout,
   type ShapeOf,
@@ -239,7 +239,7 @@ export const SERVER_SHAPE = {
   systemAccountPassword: isCookieValue,
   signInTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'authority', limit: true },
   permissionTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'authority', limit: true },
-  permissionCache: { check: isCacheTime, unit: 'ms', default: 1000, engine: 'authority', limit: true },
+  permissionCache: { check: isPause, unit: 'ms', default: 1000, engine: 'authority', limit: true },
 } as const satisfies ShapeOf<ServerOptions>
 
 /** Those that may change while the broker runs. */
@@ -252,11 +252,6 @@ export const LIMITS_SHAPE = {
   maxMemoryBytesPerUser: SERVER_SHAPE.maxMemoryBytesPerUser,
   maxMemoryBytesPerConnection: SERVER_SHAPE.maxMemoryBytesPerConnection,
 } as const satisfies ShapeOf<LimitChanges>
-
-function isCacheTime(name: string, value: unknown): void {
-  isDuration(name, value)
-  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
-}
 
 /** Returns whether the broker must call `getUser`. */
 export function hasAuthorizer(options: ServerOptions): boolean {

@@ -8,12 +8,12 @@ import { Failure } from '../values/failure'
 import {
   forEngine,
   isBoolean,
-  isDuration,
   isFilled,
   isFunction,
   isHeaders,
   isMessageSize,
   isNumber,
+  isPause,
   isString,
   type ShapeOf,
 } from '../values/option-checks'
@@ -79,11 +79,6 @@ export function isCookieValue(name: string, value: unknown): void {
   if (COOKIE_VALUE.test(value as string)) return
   // Without the text, which is a secret.
   throw new FabricError(`${name} has characters that a cookie cannot have`, 'ERR_INVALID_ARG_VALUE')
-}
-
-function isPause(name: string, value: unknown): void {
-  isDuration(name, value)
-  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
 }
 
 function isFraction(name: string, value: unknown): void {

@@ -14,11 +14,11 @@ import {
   isBoolean,
   isBytes,
   isCount,
-  isDuration,
   isEncoding,
   isFilled,
   isHeaders,
   isMessageSize,
+  isPause,
   isSignal,
   isTimeout,
   override,
@@ -115,8 +115,7 @@ export function setDefaultTimeouts(given: { request?: number; publish?: number }
 
 /** A broker waits no longer. */
 function isInterestTimeout(name: string, value: unknown): void {
-  isDuration(name, value)
-  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+  isPause(name, value)
   if ((value as number) > MAX_INTEREST_TIMEOUT)
     throw outOfRange(name, `at most ${MAX_INTEREST_TIMEOUT}`, value as number)
 }

@@ -20,6 +20,7 @@ import { SUBSCRIPTION_SHAPE } from './options'
 import type { Permissions } from './permissions'
 import { type SharedSubscription, Subscription } from './subscription'
 import { readMessage, Ticket } from './ticket'
+import { warnIfUnreachable } from './unreachable'
 import { watchHandling } from './watching'
 
 /** The subscriptions of one client. */
@@ -51,6 +52,7 @@ export class Subscriptions {
   open(pattern: string, options: SubscriptionOptions = {}, where = 'subscribe'): Subscription {
     this.#context.checkAsk()
     checkSubscribeSubject(pattern)
+    warnIfUnreachable(pattern)
     checkOptions(where, options, SUBSCRIPTION_SHAPE)
     const refusal = this.#permissions.refused('sub', pattern)
     if (refusal !== undefined) throw errorFrom(refusal)

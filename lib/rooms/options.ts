@@ -1,11 +1,11 @@
 // The options of rooms, and their bounds.
 import type { RoomsOptions } from '../../index'
 import { FabricError, invalidType, invalidValue } from '../values/errors'
-import { checkOptions, isBoolean, isCount, isDuration, isString, type ShapeOf } from '../values/option-checks'
+import { checkOptions, isBoolean, isCount, isPause, isString, type ShapeOf } from '../values/option-checks'
 
 export const ROOMS_SHAPE = {
   presence: { check: isBoolean, default: true },
-  leaveDelay: { check: isDuration, unit: 'ms', default: 0 },
+  leaveDelay: { check: isPause, unit: 'ms', default: 0 },
   slowMember: { check: isSlowMember, default: 'close' },
   servers: { check: isCount, default: 64, limit: true },
 } as const satisfies ShapeOf<RoomsOptions>

@@ -14,7 +14,7 @@ import type { Outgoing } from '../engine/outgoing'
 import { type Message, MessageData } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
 import { CHANNELS } from '../telemetry/channels'
-import { FabricError } from '../values/errors'
+import { FabricError, invalidValue } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
@@ -107,8 +107,7 @@ export class Rooms implements PeersOwner {
   ): void {
     const rooms = roomsIn(names)
     checkOptions('join', member, MEMBER_SHAPE)
-    if (this.#isClosed || socket.state === 'closed')
-      throw new FabricError('the socket is closed', 'ERR_CLOSED')
+    if (this.#isClosed || socket.state === 'closed') throw closedError()
     const { id } = socket
     if (this.#own.roomsOf(id).size + rooms.length > MAX_ROOMS)
       throw limit(`a socket is in ${MAX_ROOMS} rooms`)
@@ -129,7 +128,10 @@ export class Rooms implements PeersOwner {
   update(socket: RoomSocket, room: string, data: unknown): void {
     checkMemberData(data)
     const entry = this.#own.of(room).get(socket.id)
-    if (entry === undefined) return
+    if (entry === undefined) {
+      if (this.#isClosed || socket.state === 'closed') throw closedError()
+      throw invalidValue('room', 'one that the socket has joined', room)
+    }
     const size = sizeOf(room, entry.id, entry.key, data, entry.user)
     this.#put(room, { ...entry, data: data ?? null, size })
   }
@@ -484,6 +486,10 @@ function userOf({ user }: RoomSocket): unknown {
 
 function handled(socket: RoomSocket): Promise<Failure | undefined> {
   return socket.whenHandled()
+}
+
+function closedError(): FabricError {
+  return new FabricError('the socket is closed', 'ERR_CLOSED')
 }
 
 function limit(what: string): FabricError {

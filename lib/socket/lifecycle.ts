@@ -267,6 +267,8 @@ export class Lifecycle {
     forget(this.#owner.engineHandle)
     this.#context.children.delete(this.#owner)
     const told = this.closeReason ?? reason
+    // One of this side's, or what the other side has said: how much is left is known only now.
+    if (told !== undefined && told.undelivered === undefined) Object.assign(told, { undelivered })
     this.#owner.handleGone(told, undelivered)
     this.processRef.set(false)
     this.#closed?.settle()

@@ -101,7 +101,8 @@ export class ServerSocket extends ConatSocketBase implements Follower {
   }
 
   update(room: string, data: unknown): void {
-    this.#rooms?.update(this, room, data)
+    this.#rooms ??= this.#owner.openRooms()
+    this.#rooms.update(this, room, data)
   }
 
   /** The members of rooms, without itself. */

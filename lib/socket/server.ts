@@ -17,6 +17,7 @@ import { route } from '../engine/events'
 import { ACCEPTED, LISTENER_STATE } from '../engine/kinds'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
+import { warnIfUnreachable } from '../messaging/unreachable'
 import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
 import type { Room } from '../rooms/room'
 import type { Rooms } from '../rooms/rooms'
@@ -96,6 +97,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const id = options.id ?? context.id
     checkServerId(id)
     checkRoomForIds(subject, id)
+    warnIfUnreachable(subject)
     super()
     context.listening.add(subject)
     this.#context = context

@@ -14,8 +14,8 @@ import {
   forEngine,
   isBoolean,
   isCount,
-  isDuration,
   isNumber,
+  isPause,
   isString,
   isTimeout,
   type ShapeOf,
@@ -30,11 +30,6 @@ const isChannels: Check = (name, value) => {
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > MAX_CHANNELS) {
     throw new FabricError('Invalid number of channels', 'ERR_OUT_OF_RANGE')
   }
-}
-
-const isSilence: Check = (name, value) => {
-  isDuration(name, value)
-  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
 }
 
 const isPort: Check = (name, value) => {
@@ -60,7 +55,7 @@ const NODE_SHAPE = {
 export const SOCKETY_SHAPE = {
   maxReceivedChannels: { check: isChannels, default: 4096, engine: 'connection' },
   maxWritableChannels: { check: isChannels, default: 4096, engine: 'connection' },
-  timeout: { check: isSilence, unit: 'ms', default: 60_000, engine: 'connection' },
+  timeout: { check: isPause, unit: 'ms', default: 60_000, engine: 'connection' },
   handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'connection', limit: true },
   closeTimeout: { check: isTimeout, unit: 'ms', default: 60_000, engine: 'connection', limit: true },
   maxUnreadBytes: {

@@ -1,7 +1,7 @@
 // The faults that can be set, and their checks.
 import type { Direction, Faults } from '../../types/testing'
 import { invalidValue, outOfRange } from '../values/errors'
-import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../values/option-checks'
+import { checkOptions, isCount, isNumber, isPause, type ShapeOf } from '../values/option-checks'
 
 export type OneWay = Exclude<Direction, 'both'>
 
@@ -23,11 +23,6 @@ export function ways(direction: Direction): readonly OneWay[] {
   if (direction === 'both') return ['toServer', 'toClient']
   if (direction === 'toServer' || direction === 'toClient') return [direction]
   throw invalidValue('direction', "'both', 'toServer' or 'toClient'", direction)
-}
-
-function isPause(name: string, value: unknown): void {
-  isDuration(name, value)
-  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
 }
 
 function isChance(name: string, value: unknown): void {

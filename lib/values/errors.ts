@@ -86,7 +86,7 @@ const FABRIC_ERROR = Symbol.for('selvedge.FabricError')
 Object.defineProperty(FabricError.prototype, FABRIC_ERROR, { value: true })
 
 /** Returns whether it is an error of selvedge's, of any copy of it, with one of these codes. */
-export function hasCode<const Codes extends readonly ErrorCode[]>(
+export function hasCode<const Codes extends readonly (ErrorCode | (number & {}) | (string & {}))[]>(
   error: unknown,
   ...codes: Codes
 ): error is FabricError & { readonly code: Codes[number] } {

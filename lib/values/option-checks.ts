@@ -73,6 +73,12 @@ export const isDuration: Check = (name, value) => {
   if ((value as number) > MAX_DURATION) throw outOfRange(name, `at most ${MAX_DURATION}`, value as number)
 }
 
+/** Milliseconds, 0 or more. */
+export const isPause: Check = (name, value) => {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
 export const isCount: Check = (name, value) => {
   isNumber(name, value)
   if ((value as number) <= 0) throw mustBePositive(name, value)

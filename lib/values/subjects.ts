@@ -28,6 +28,14 @@ export function isValidSubject(subject: string): boolean {
   return typeof subject === 'string' && hasValidTokens(subject) && !REST_INSIDE.test(subject)
 }
 
+/** A token that has `*`, or a last one that ends in `>`, and is no wildcard: no subject to publish to has it. */
+const NO_WILDCARD = /[^.]\*|\*[^.]|[^.]>$/
+
+/** Returns whether anything can be published to a valid pattern. */
+export function isReachable(pattern: string): boolean {
+  return !NO_WILDCARD.test(pattern)
+}
+
 /** Returns whether a message to `subject` reaches a subscription to `pattern`. */
 export function matchesPattern(options: { pattern: string; subject: string }): boolean
 export function matchesPattern(pattern: string, subject: string): boolean

@@ -1,6 +1,6 @@
 //! The requests over a socket that wait for their answers, by key.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// What a request wants beside one answer.
@@ -32,9 +32,6 @@ pub(super) struct OpenRequests {
     expires_at: Option<Instant>,
     /// Those of the open requests that want more than one answer. Few do.
     terms: BTreeMap<u64, AskTerms>,
-    /// Of those the ones that have had no answer, if their time is long enough for the peer to say that it
-    /// has them.
-    unheard: BTreeSet<u64>,
     /// Requests that have had as many answers as they want, and whose callers do not know it yet.
     satisfied: Vec<u64>,
 }
@@ -44,6 +41,8 @@ struct Entry {
     key: u64,
     deadline: Option<Instant>,
     is_open: bool,
+    /// Whether the deadline is that of another answer: the time for one more than it has had.
+    has_had_enough: bool,
 }
 
 /// A request whose time is over.
@@ -52,8 +51,8 @@ pub(super) struct Expired {
     pub(super) key: u64,
     /// It wants any number of answers.
     pub(super) is_many: bool,
-    /// It wants that, has had none, and its time was long enough for the peer to say that it has it.
-    pub(super) is_unheard: bool,
+    /// It has had some, and has waited for another one as long as it wanted.
+    pub(super) has_had_enough: bool,
 }
 
 /// What an answer with some key is.
@@ -72,7 +71,7 @@ impl OpenRequests {
     pub(super) fn open(&mut self, key: u64, deadline: Option<Instant>) {
         self.open += 1;
         self.last_key = self.last_key.max(key);
-        self.entries.push_back(Entry { key, deadline, is_open: true });
+        self.entries.push_back(Entry { key, deadline, is_open: true, has_had_enough: false });
         if let Some(deadline) = deadline {
             self.expires_at = Some(self.expires_at.map_or(deadline, |at| at.min(deadline)));
         }
@@ -82,13 +81,6 @@ impl OpenRequests {
     pub(super) fn set_terms(&mut self, key: u64, terms: AskTerms) {
         if terms != AskTerms::default() {
             self.terms.insert(key, terms);
-        }
-    }
-
-    /// Notes how long an open request waits.
-    pub(super) fn note_time(&mut self, key: u64, time: Duration) {
-        if time >= TIME_TO_HEAR && self.is_many(key) {
-            self.unheard.insert(key);
         }
     }
 
@@ -113,7 +105,6 @@ impl OpenRequests {
         let Some(at) = self.find(key) else { return self.settled_before(key) };
         self.entries[at].is_open = false;
         self.terms.remove(&key);
-        self.unheard.remove(&key);
         self.handle_settled(1);
         Settled::Open
     }
@@ -124,7 +115,6 @@ impl OpenRequests {
         let Some(many) = self.terms.get_mut(&key).and_then(|terms| terms.many.as_mut()) else {
             return Settled::Unknown;
         };
-        self.unheard.remove(&key);
         if let Some(left) = &mut many.max_messages {
             *left = left.saturating_sub(1);
         }
@@ -135,6 +125,7 @@ impl OpenRequests {
         if let Some(wait) = many.max_wait {
             let deadline = now + wait;
             self.entries[at].deadline = Some(deadline);
+            self.entries[at].has_had_enough = true;
             self.expires_at = Some(self.expires_at.map_or(deadline, |at| at.min(deadline)));
         }
         Settled::Open
@@ -191,7 +182,7 @@ impl OpenRequests {
                 entry.is_open = false;
                 let key = entry.key;
                 let is_many = self.terms.remove(&key).is_some_and(|terms| terms.many.is_some());
-                expired.push(Expired { key, is_many, is_unheard: self.unheard.remove(&key) });
+                expired.push(Expired { key, is_many, has_had_enough: entry.has_had_enough });
             }
         }
         self.handle_settled(expired.len());
@@ -205,7 +196,6 @@ impl OpenRequests {
         let entries = std::mem::take(&mut self.entries);
         (self.open, self.expires_at) = (0, None);
         self.terms.clear();
-        self.unheard.clear();
         entries.into_iter().filter(|entry| entry.is_open).map(|entry| entry.key).collect()
     }
 
@@ -219,7 +209,6 @@ impl OpenRequests {
             })
             .collect();
         self.terms.retain(|key, _| ended.binary_search(key).is_err());
-        self.unheard.retain(|key| ended.binary_search(key).is_err());
         self.handle_settled(ended.len());
         ended
     }
@@ -247,8 +236,6 @@ impl OpenRequests {
     }
 }
 
-/// A peer has said by then that it has handled a request: at most 0.1 s later, and the way of the network.
-const TIME_TO_HEAR: Duration = Duration::from_millis(500);
 /// Settled ones that are kept before they are removed.
 const MIN_SETTLED: usize = 64;
 
@@ -332,32 +319,24 @@ mod tests {
         assert_eq!(requests.take_one_of_many(at(9), 1), Settled::Open);
         assert_eq!(requests.expire(at(10)), vec![], "the first one came");
         assert_eq!(requests.take_one_of_many(at(10), 1), Settled::Open);
-        let expired = Expired { key: 1, is_many: true, is_unheard: false };
+        let expired = Expired { key: 1, is_many: true, has_had_enough: true };
         assert_eq!((requests.expire(at(11)), requests.expire(at(12))), (vec![], vec![expired]));
         assert_eq!(requests.poll_timeout(), None);
     }
 
     #[test]
-    fn one_for_many_is_unheard_until_its_first_answer_if_its_time_is_long_enough() {
+    fn one_for_many_has_had_enough_only_behind_an_answer_and_by_the_wait_for_another() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut requests = OpenRequests::default();
-        for (key, time) in [(1, second), (2, second), (3, second / 10), (4, second)] {
+        for (key, wait) in [(1, Some(second)), (2, Some(second)), (3, None)] {
             requests.open(key, Some(start + second));
-            if key < 4 {
-                requests.set_terms(key, many(None, None));
-            }
-            requests.note_time(key, time);
+            requests.set_terms(key, many(None, wait));
         }
-        assert_eq!(requests.take_one_of_many(start, 2), Settled::Open);
-        let expired = |key, is_many, is_unheard| Expired { key, is_many, is_unheard };
-        let ended = [
-            expired(1, true, true),
-            expired(2, true, false),
-            expired(3, true, false),
-            expired(4, false, false),
-        ];
-        assert_eq!((requests.expire(start + second), requests.unheard.len()), (ended.to_vec(), 0));
+        assert_eq!([2, 3].map(|key| requests.take_one_of_many(start, key)), [Settled::Open; 2]);
+        let expired = |key, has_had_enough| Expired { key, is_many: true, has_had_enough };
+        let ended = [expired(1, false), expired(2, true), expired(3, false)];
+        assert_eq!(requests.expire(start + second), ended.to_vec());
     }
 
     proptest! {
@@ -389,7 +368,7 @@ mod tests {
                         now += number % 5;
                         let due = |at: &Option<u64>| at.is_some_and(|at| at <= now);
                         let expected: Vec<Expired> = (model.iter().filter(|(_, at)| due(at)))
-                            .map(|(key, _)| Expired { key: *key, is_many: false, is_unheard: false })
+                            .map(|(key, _)| Expired { key: *key, is_many: false, has_had_enough: false })
                             .collect();
                         model.retain(|_, at| !due(at));
                         prop_assert_eq!(requests.expire(at(now)), expected);

@@ -30,6 +30,9 @@ struct Many {
     until: Instant,
     /// Answers so far.
     count: u32,
+    /// How many the handler gives, and whether it says their end.
+    given: u32,
+    is_end_said: bool,
 }
 
 impl Ask {
@@ -40,6 +43,16 @@ impl Ask {
     /// How many answers have come, if there may be several.
     pub fn answers(&self) -> u32 {
         self.many.as_ref().map_or(0, |many| many.count)
+    }
+
+    /// Whether nothing is missing when all that the handler says has come.
+    pub fn is_whole(&self) -> bool {
+        self.many.as_ref().is_some_and(|many| {
+            let AnswerLimits { max_messages, max_wait } = many.limits;
+            many.is_end_said
+                || max_messages.is_some_and(|most| most <= many.given)
+                || max_wait.is_some() && many.given > 0
+        })
     }
 }
 
@@ -126,7 +139,10 @@ impl World {
         let payload = payload(side.writer, ASKED + key, 10);
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(0);
         let request = Request { key, timeout, payload: payload.clone() }.encode(true);
-        self.asks.insert((sock, key), Ask::new(payload, Some(Many { limits, until, count: 0 })));
+        self.asks.insert(
+            (sock, key),
+            Ask::new(payload, Some(Many { limits, until, count: 0, given: 0, is_end_said: false })),
+        );
         let question = Item { payload: request, json: None };
         let terms = AskTerms { many: Some(limits), ..AskTerms::default() };
         self.command(sock.0, Command::SocketAsk { socket: sock.1, question, terms });
@@ -223,7 +239,7 @@ impl World {
         }
         let Request { key, payload, .. } = request;
         if item.payload.encoding == Encoding::REQUEST_MANY {
-            return self.answer_many(sock, key, &payload);
+            return self.answer_many(sock, (asker, number - ASKED), key, &payload);
         }
         let delay = self.handler_time();
         self.after(delay, move |world| world.write_answer(sock, Answer { key, payload }.encode(false)));
@@ -231,8 +247,12 @@ impl World {
 
     /// Gives a few answers, one after the other, and says the end in one of the three ways: with the last
     /// one, by itself, or not at all.
-    fn answer_many(&mut self, sock: Sock, key: u64, asked: &Payload) {
+    fn answer_many(&mut self, sock: Sock, ask: (Sock, u64), key: u64, asked: &Payload) {
         let (count, end) = (self.dice.below(10), self.dice.below(3));
+        if let Some(many) = self.asks.get_mut(&ask).and_then(|ask| ask.many.as_mut()) {
+            many.given = u32::try_from(count).unwrap_or(0);
+            many.is_end_said = end == 1 || end == 0 && count > 0;
+        }
         let mut answers: Vec<Payload> = (1..=count)
             .map(|number| {
                 let payload = one_of_many(asked, u32::try_from(number).unwrap_or(0));
@@ -304,9 +324,18 @@ impl World {
     pub(crate) fn take_done(&mut self, sock: Sock, key: u64) {
         self.with_side(sock, |_| Ok(()));
         let now = self.clock(sock.0);
+        // Only the stream says the end: else the time is all there is. There may have been other servers.
+        let is_told = self.sides.get(&sock).is_some_and(|own| {
+            let mut others = self.sides.iter().filter(|(at, side)| **at != sock && side.id == own.id);
+            own.streams && others.all(|(_, side)| side.streams)
+        });
         let verdict = match self.asks.get_mut(&(sock, key)) {
             Some(ask @ Ask { many: Some(_), outcome: None, .. }) => {
-                let is_due = |many: &Many| now >= many.until || many.limits.max_messages == Some(many.count);
+                let is_due = |many: &Many| {
+                    let has_waited = many.count > 0 && many.limits.max_wait.is_some();
+                    many.limits.max_messages == Some(many.count)
+                        || now >= many.until && (has_waited || !is_told)
+                };
                 if ask.many.as_ref().is_some_and(is_due) {
                     ask.outcome = Some(Answered::Answer);
                     return;

@@ -10,6 +10,7 @@ import {
   isDuration,
   isFunction,
   isMessageSize,
+  isPause,
   isSignal,
   isString,
   isTimeout,
@@ -28,7 +29,7 @@ export const CONNECT_SHAPE: Shape = {
   reconnection: isBoolean,
   reconnectionDelay: isTimeout,
   reconnectionDelayMax: isTimeout,
-  offlineTimeout: isDuration,
+  offlineTimeout: isPause,
   maxMessageBytes: isMessageSize,
   WebSocket: isFunction,
 }

@@ -77,7 +77,6 @@ impl Channel {
                 requests
                     .set_terms(key, AskTerms { many: Some(AnswerLimits::default()), ..AskTerms::default() });
             }
-            requests.note_time(key, Duration::from_millis(timeout));
             if !matches!(self.mode, Mode::Conat(_)) {
                 self.suspicion.begin(now);
             }
@@ -183,22 +182,17 @@ impl Channel {
         let keys: Vec<u64> = expired.iter().map(|one| one.key).collect();
         let withdrawn = self.give_up(now, &keys, CancelReason::Timeout);
         let is_out_of_reach = !self.is_attached() || self.absence.loss().is_some();
-        let unsaid = match self.stream() {
-            Some(stream) if expired.iter().any(|one| one.is_unheard) => stream.unhandled_requests(),
-            _ => Vec::new(),
-        };
-        for Expired { key, is_many, is_unheard } in expired {
+        for Expired { key, is_many, has_had_enough } in expired {
             let is_unhandled = withdrawn.binary_search(&key).is_ok();
             let text = match is_many {
-                // The peer, or what is between, may have stood still all the time.
-                true if is_unheard && unsaid.contains(&key) => TIMEOUT,
                 true if is_out_of_reach => OUT_OF_REACH,
-                // It has waited for answers as long as it wanted.
-                true if !is_unhandled => {
+                // It has waited for another answer as long as it wanted.
+                true if has_had_enough => {
                     self.emit(SocketEvent::RequestDone { key });
                     continue;
                 }
-                _ => TIMEOUT,
+                true => NO_END,
+                false => TIMEOUT,
             };
             let failure = if is_unhandled && !self.is_attached() {
                 RequestFailure::Timeout.into()
@@ -319,6 +313,9 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// As the fabric says it of a request beside the stream.
 const TIMEOUT: &str = "timeout - Error: operation has timed out (request over a socket)";
 /// Of a request for many answers, when its time is over: there may be more, which cannot come.
+/// There may be more answers: the peer has not said their end.
+const NO_END: &str =
+    "timeout - Error: operation has timed out (request over a socket): the end of its answers did not come";
 const OUT_OF_REACH: &str =
     "timeout - the other side is out of reach, and may have more answers (request over a socket)";
 /// As good as no time at all.
