@@ -312,10 +312,10 @@ fn too_much(item: Item) -> Item {
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// As the fabric says it of a request beside the stream.
 const TIMEOUT: &str = "timeout - Error: operation has timed out (request over a socket)";
-/// Of a request for many answers, when its time is over: there may be more, which cannot come.
-/// There may be more answers: the peer has not said their end.
+/// Of a request for many answers, when its time is over and the peer has not said their end.
 const NO_END: &str =
     "timeout - Error: operation has timed out (request over a socket): the end of its answers did not come";
+/// The same, where those that may follow cannot come.
 const OUT_OF_REACH: &str =
     "timeout - the other side is out of reach, and may have more answers (request over a socket)";
 /// As good as no time at all.
