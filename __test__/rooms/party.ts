@@ -182,8 +182,13 @@ export class Party implements Watcher {
 
   update(member: Member, room: string, data: unknown): void {
     const before = member.rooms.get(room)
-    if (before !== undefined) member.rooms.set(room, { ...before, data })
-    this.rooms.update(member, room, data)
+    const update = (): void => this.rooms.update(member, room, data)
+    if (before === undefined) {
+      expect(update).toThrow('room must be one that the socket has joined')
+      return
+    }
+    member.rooms.set(room, { ...before, data })
+    update()
   }
 
   leave(member: Member, room: string): void {

@@ -284,11 +284,15 @@ fn cost(op: &ServerOp) -> usize {
 /// own names, as it would alone.
 pub(super) fn publication_size(publication: &Publication) -> usize {
     let names = publication.subject.as_str().len() + publication.id().len();
-    names * publication.count() as usize + publication.payload.raw.len() + headers_size(&publication.headers)
+    names * publication.count() as usize
+        + publication.payload.raw.len()
+        + publication.form.chunk_bytes()
+        + headers_size(&publication.headers)
 }
 
 fn headers_size(headers: &Headers) -> usize {
-    headers.json.as_ref().map_or(0, |json| json.as_bytes().len())
+    headers.further_bytes()
+        + headers.json.as_ref().map_or(0, |json| json.as_bytes().len())
         + headers.reply.as_ref().map_or(0, |reply| reply.as_str().len())
         + headers.command.as_ref().map_or(0, |command| command.as_str().len())
 }

@@ -139,6 +139,11 @@ impl Headers {
         self.seq.is_none() && self.attempt.is_none() && self.has_numbers_only()
     }
 
+    /// Returns the bytes of the place in which the further ones stand, without their texts.
+    pub fn further_bytes(&self) -> usize {
+        if self.further.0.is_some() { size_of::<FurtherHeaders>() } else { 0 }
+    }
+
     /// Returns whether no header is set but its number and its incarnation, as in the middle of a socket.
     pub fn has_numbers_only(&self) -> bool {
         self.reply.is_none() && self.further.0.as_deref().is_none_or(|further| *further == NONE)

@@ -56,6 +56,12 @@ pub struct Chunk {
 }
 
 impl Form {
+    /// Returns the bytes of what stands elsewhere, without the id's text.
+    pub fn chunk_bytes(&self) -> usize {
+        // Behind the two counts of its owners.
+        if let Self::Chunk(_) = self { size_of::<[usize; 2]>() + size_of::<Chunk>() } else { 0 }
+    }
+
     fn id(&self) -> &str {
         if let Self::Chunk(chunk) = self { &chunk.id } else { ID_OF_WHOLE }
     }
