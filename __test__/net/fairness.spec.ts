@@ -23,6 +23,8 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       const connection = once(server, 'connection') as Promise<[Socket]>
       const here = net.connect(server.subject!)
       const [[there]] = await Promise.all([connection, once(here, 'connect')])
+      // The turn in which it was accepted is over.
+      await new Promise(setImmediate)
       return [here, there]
     }
 
