@@ -66,6 +66,38 @@ describeFabrics('middleware that comes late', fabric => {
     },
   )
 
+  test('keeps handlers of requests from whoever was held, until it has decided', async () => {
+    const { listener, sockets } = await held(['ann', 'stranger'])
+    const answers = sockets.map(socket => socket.request('who?').catch((error: FabricError) => error.code))
+    const handled: unknown[] = []
+    // Lets everybody pass, who is held again.
+    listener.use(() => {})
+    await new Promise(setImmediate)
+    listener.use(async socket => {
+      await new Promise(setImmediate)
+      if (socket.id === 'stranger') throw new FabricError('nobody gets in', 403)
+    })
+    listener.handle((_question, message) => {
+      handled.push(message.subject.split('.').at(-1))
+      return 'you'
+    })
+    const [first, second] = await Promise.all(answers)
+    expect([(first as { data: unknown }).data, second, handled]).toEqual(['you', 'EPIPE', ['ann']])
+  })
+
+  test('has each handler of requests answer once', async () => {
+    const { listener, sockets } = await held(['ann'])
+    let handled = 0
+    listener.handle(() => {
+      handled += 1
+      return handled
+    })
+    listener.use(() => {})
+    listener.on('connection', () => {})
+    expect((await sockets[0]!.request(1)).data).toBe(1)
+    expect((await sockets[0]!.request(2)).data).toBe(2)
+  })
+
   test('is asked about who is decided about when it is added', async () => {
     const listener = fabric.client().socket.listen('vault')
     let isDecided = (): void => {}

@@ -27,8 +27,13 @@ export class Handlers {
     for (const socket of sockets) handleRequests(socket, answer)
   }
 
-  attach(socket: Asked): void {
-    for (const answer of this.#answers) handleRequests(socket, answer)
+  get count(): number {
+    return this.#answers.length
+  }
+
+  /** Attaches those behind the first `attached` ones. */
+  attach(socket: Asked, attached: number): void {
+    for (const answer of this.#answers.slice(attached)) handleRequests(socket, answer)
   }
 }
 

@@ -193,7 +193,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     isFunction('the middleware', middleware)
     this.#middleware.push(middleware)
     // A program may have waited for something between `listen` and this.
-    for (const socket of this.#connections.recall()) void this.#decide(socket, this.#middleware.length - 1)
+    const [last, attached] = [this.#middleware.length - 1, this.#handlers.count]
+    for (const socket of this.#connections.recall()) {
+      void this.#decide(socket, last, () => this.#passOn(socket, attached))
+    }
     return this
   }
 
@@ -427,26 +430,29 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
     if (this.#middleware.length === 0) this.#handOut(socket)
-    else void this.#decide(socket)
+    else void this.#decide(socket, 0, () => this.#handOut(socket))
   }
 
   /** Asks the middleware from the `first` on: those before have let the socket pass. */
-  async #decide(socket: ServerSocket, first = 0): Promise<void> {
+  async #decide(socket: ServerSocket, first: number, pass: () => void): Promise<void> {
     const timeout = this.#settings.options.middlewareTimeout ?? LISTEN_SHAPE.middlewareTimeout.default
-    if (first === 0) this.#undecided.add(socket)
+    this.#undecided.add(socket)
     const refusal = await refusalOf(this.#middleware, socket, timeout, first)
-    const isNew = this.#undecided.delete(socket)
+    this.#undecided.delete(socket)
     if (refusal !== undefined) socket.refuse(refusal)
-    else if (socket.state === 'closed') return
-    else if (isNew) this.#handOut(socket)
-    else this.#connections.push(socket)
+    else if (socket.state !== 'closed') pass()
   }
 
   #handOut(socket: ServerSocket): void {
     if (CHANNELS.listenerConnection.hasSubscribers) {
       CHANNELS.listenerConnection.publish({ listener: this, socket })
     }
-    this.#handlers.attach(socket)
+    this.#passOn(socket, 0)
+  }
+
+  /** So many handlers of requests are attached already. */
+  #passOn(socket: ServerSocket, attached: number): void {
+    this.#handlers.attach(socket, attached)
     this.#connections.push(socket)
   }
 
