@@ -6,49 +6,28 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Client, type ConnectOptions, connect, init, type ServerSocket } from 'selvedge'
-import { Arena } from './arena'
 import { head, Raw } from './attacker'
-import { DOORS, type Door, Stranger } from './stranger'
+import { arena, besiege, come, many } from './siege'
+import { DOORS } from './stranger'
 
 const WIRES = ['selvedge', 'conat'] as const
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
 let clients: Client[] = []
 
-beforeAll(async () => {
-  arena = await Arena.open({ asks: true })
-})
-
-afterAll(() => arena.close())
+besiege({ asks: true })
 
 afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    for (const client of clients) await client.close()
-    strangers = []
-    clients = []
-  }
+  for (const client of clients) await client.close()
+  clients = []
 })
-
-async function come(door: Door): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
-  return stranger
-}
 
 function member(options: ConnectOptions = {}): Client {
   const client = connect({ address: `http://127.0.0.1:${arena.port}`, noCache: true, ...options })
   clients.push(client)
   return client
 }
-
-const many = <T>(count: number, make: (n: number) => T): T[] =>
-  Array.from({ length: count }, (_, n) => make(n))
 
 describe.each(DOORS)('at the door %s', door => {
   test('one frame of 2000 patterns asks isAllowed about as many as are allowed', async () => {

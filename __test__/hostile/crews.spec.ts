@@ -1,6 +1,7 @@
 // Many connections of one user, or of nobody at one address, which keep the broker as busy as they can with each other, beside a
 // neighbour who is somebody else: together they have one share of its time.
 import { Arena } from './arena'
+import { many } from './siege'
 import { DOORS, type Door, Stranger } from './stranger'
 
 const CREW = 90
@@ -11,9 +12,6 @@ const MAX_MEMORY_BYTES = 2 ** 30
 const MAX_GROWTH_MIB = 2600
 
 jest.setTimeout(120_000)
-
-const many = <T>(count: number, make: (n: number) => T): T[] =>
-  Array.from({ length: count }, (_, n) => make(n))
 
 /** All patterns of so many tokens that match `a.a.…`. */
 const patterns = (prefix: string, tokens: number): string[] =>

@@ -1,9 +1,9 @@
 // A receiver that somebody floods, at each door: what is under way to it is bounded, and the rest waits in the broker, where each
 // sender has a turn. Counted in messages, not timed.
 import { type Client, connect } from 'selvedge'
-import { Arena } from './arena'
 import { frame, ownFrame, type Raw, text } from './attacker'
-import { DOORS, type Door, Stranger } from './stranger'
+import { arena, besiege, come } from './siege'
+import { DOORS, type Door } from './stranger'
 
 /** Of one receiver, and what one look at its queue takes more (docs/reference/limits.md). */
 const MAX_UNDER_WAY = 8192 + 1024
@@ -12,35 +12,14 @@ const MAX_BETWEEN = 40_000
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
 let clients: Client[] = []
 
-beforeAll(async () => {
-  arena = await Arena.open()
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
+besiege({}, 200)
 
 afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!, 200)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    for (const client of clients) await client.close()
-    strangers = []
-    clients = []
-  }
+  for (const client of clients) await client.close()
+  clients = []
 })
-
-async function come(door: Door): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
-  return stranger
-}
 
 const [PING, PONG] = [4, 5].map(kind => ownFrame(kind, '')) as [Buffer, Buffer]
 

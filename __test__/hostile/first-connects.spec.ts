@@ -1,39 +1,17 @@
 // Who connects to a listener for the first time, while a crowd asks it who serves, or has taken the places that there are.
 import { connect } from 'selvedge'
 import { STALL_MS } from '../support/stall'
-import { Arena } from './arena'
 import { HandMadeSocket } from './hand-made-socket'
-import { DOORS, type Door, Stranger } from './stranger'
+import { arena, besiege, come } from './siege'
+import { DOORS, type Door, type Stranger } from './stranger'
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
-
-beforeAll(async () => {
-  arena = await Arena.open({ trustedProxies: ['127.0.0.1'] })
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!, 200)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-  }
-})
+besiege({ trustedProxies: ['127.0.0.1'] }, 200)
 
 /** A stranger at this address, by the word of a proxy. */
-async function come(door: Door, address = '10.0.0.1'): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port, { 'X-Forwarded-For': address })
-  strangers.push(stranger)
-  return stranger
-}
+const comeFrom = (door: Door, address = '10.0.0.1'): Promise<Stranger> =>
+  come(door, { 'X-Forwarded-For': address })
 
 /** The longest that a socket of somebody else takes to be ready, of some in a row. */
 async function slowest(count: number): Promise<number> {
@@ -48,7 +26,7 @@ async function slowest(count: number): Promise<number> {
 
 describe.each(DOORS)('at the door %s', door => {
   test('a flood of questions who serves holds up nobody', async () => {
-    const stranger = await come(door)
+    const stranger = await comeFrom(door)
     const flood = stranger.message({ subject: 'victim.server.status', reply: '_INBOX.nobody.7' }, 2000)
     let isOver = false
     const pour = async (): Promise<void> => {
@@ -73,7 +51,7 @@ describe.each(DOORS)('at the door %s', door => {
     const server = await arena.victim.ask<string>('narrow', { subject })
     for (let n = 0; n < 4; n++) {
       const ids = Array.from({ length: 200 }, (_, k) => `crowd-${n}-${k}`)
-      const stranger = await come(door)
+      const stranger = await comeFrom(door)
       await HandMadeSocket.attach(stranger, subject, server, ids).catch(() => {})
     }
     const client = connect({ address: `http://127.0.0.1:${arena.port}`, noCache: true })
@@ -91,7 +69,7 @@ describe.each(DOORS)('at the door %s', door => {
     const server = await arena.victim.ask<string>('narrow', { subject })
     const attach = async (n: number, count: number, address?: string): Promise<boolean> => {
       const ids = Array.from({ length: count }, (_, k) => `many-${n}-${k}`)
-      const stranger = await come(door, address)
+      const stranger = await comeFrom(door, address)
       await HandMadeSocket.attach(stranger, subject, server, ids).catch(() => {})
       return !stranger.raw.heard.includes('"code":"429"')
     }

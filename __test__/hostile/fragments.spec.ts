@@ -1,48 +1,15 @@
 // Large messages in parts that come out of order, twice, or not as was said, from a client made by hand: what is handed out
 // is whole and right, or nothing.
-import { Arena } from './arena'
 import { HandMadeSocket } from './hand-made-socket'
-import { DOORS, type Door, Stranger, varint } from './stranger'
+import { arena, besiege, come } from './siege'
+import { DOORS, packed, varint } from './stranger'
 
 const [BIG, MORE] = [0x89, 0x8a]
 const BYTES = 3000
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
-
-beforeAll(async () => {
-  arena = await Arena.open()
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-  }
-})
-
-async function come(door: Door): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
-  return stranger
-}
-
-/** Bytes in MessagePack, so many in all. */
-function packed(length: number): Buffer {
-  const whole = Buffer.alloc(length, 1)
-  whole[0] = 0xc6
-  whole.writeUInt32BE(length - 5, 1)
-  return whole
-}
+besiege()
 
 const WHOLE = packed(BYTES)
 const third = (n: number): Buffer => WHOLE.subarray((n * BYTES) / 3, ((n + 1) * BYTES) / 3)

@@ -1,8 +1,8 @@
 // Sockets of a stranger of which the first message never comes, and all that their windows take behind it: the listener keeps
 // little of that, and others lose nothing.
-import { Arena } from './arena'
 import { HandMadeSocket } from './hand-made-socket'
-import { DOORS, Stranger } from './stranger'
+import { arena, besiege, come } from './siege'
+import { DOORS, packed } from './stranger'
 
 const MIB = 1024 ** 2
 const SOCKETS = 12
@@ -12,40 +12,12 @@ const MESSAGES = 140
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
-
-beforeAll(async () => {
-  arena = await Arena.open()
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-  }
-})
-
-/** Bytes in MessagePack, so many in all. */
-function packed(length: number): Buffer {
-  const whole = Buffer.alloc(length, 1)
-  whole[0] = 0xc6
-  whole.writeUInt32BE(length - 5, 1)
-  return whole
-}
+besiege()
 
 const rss = async (): Promise<number> => (await arena.victim.ask('report')).rss
 
 test.each(DOORS)('sockets that begin with their second message, at the door %s', async door => {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
+  const stranger = await come(door)
   const ids = Array.from({ length: SOCKETS }, (_, n) => `gap-${DOORS.indexOf(door)}-${n}`)
   const server = await arena.victim.ask('server')
   const sockets = await HandMadeSocket.attach(stranger, 'victim', server, ids)

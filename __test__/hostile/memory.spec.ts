@@ -1,36 +1,22 @@
 // One budget for the memory of a broker, at each door: who holds more than a share is refused or cut off, and a
 // watched neighbour is neither. The broker's bounds are small here, so that little traffic reaches them.
-import { Arena } from './arena'
 import { frameHead, type Raw, text } from './attacker'
-import { DOORS, type Door, Stranger } from './stranger'
+import { arena, besiege, comeAll } from './siege'
+import { DOORS, type Door, type Stranger } from './stranger'
 
 const MIB = 1024 ** 2
 const MAX_OF_ALL = 48 * MIB
 
 jest.setTimeout(120_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
-
-beforeAll(async () => {
-  const bounds = { maxMemoryBytes: MAX_OF_ALL, maxMemoryBytesPerConnection: 12 * MIB }
-  arena = await Arena.open({ ...bounds, maxSubscriptionsPerClient: 10_000 })
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
+// Growth: what is counted, what V8 and the allocator take beside it, and what they do not give back.
+besiege(
+  { maxMemoryBytes: MAX_OF_ALL, maxMemoryBytesPerConnection: 12 * MIB, maxSubscriptionsPerClient: 10_000 },
+  200,
+)
 
 afterEach(async () => {
-  try {
-    // What is counted, what V8 and the allocator take beside it, and what they do not give back.
-    await arena.look(expect.getState().currentTestName!, 200)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-    expect(await settled()).toBeLessThan(4 * MIB)
-  }
+  expect(await settled()).toBeLessThan(4 * MIB)
 })
 
 /** What the broker counts once those who have gone are gone. */
@@ -40,13 +26,6 @@ async function settled(): Promise<number> {
     const { memoryBytes } = await arena.broker.ask('totals')
     if (memoryBytes < 4 * MIB || Date.now() > end) return memoryBytes
   }
-}
-
-async function visit(door: Door, count: number): Promise<Stranger[]> {
-  const come = () => Stranger.come(door, arena.port)
-  const visitors = await Promise.all(Array.from({ length: count }, come))
-  strangers.push(...visitors)
-  return visitors
 }
 
 /** Waits until as many as this were cut off. */
@@ -70,7 +49,7 @@ const held = async (): Promise<number> => (await arena.broker.ask('totals')).mem
 
 describe.each(DOORS)('at the door %s', door => {
   test('connections that begin a large message and do not go on', async () => {
-    const visitors = await visit(door, 16)
+    const visitors = await comeAll(door, 16)
     for (const { raw } of visitors) {
       // What it has to drop is not heard; the connection's end is.
       raw.say(...begun(door, 7_000_000))
@@ -85,7 +64,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('connections that subscribe and do not read', async () => {
-    const [speaker, ...readers] = (await visit(door, 9)) as [Stranger, ...Stranger[]]
+    const [speaker, ...readers] = (await comeAll(door, 9)) as [Stranger, ...Stranger[]]
     for (const [n, reader] of readers.entries()) {
       await reader.subscribe([`unread.${door.length}.${n}`])
       reader.raw.socket.pause()
@@ -102,7 +81,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('those who wait for what others have read count for all of it', async () => {
-    const [speaker, reader, ...holders] = (await visit(door, 12)) as [Stranger, Stranger, ...Stranger[]]
+    const [speaker, reader, ...holders] = (await comeAll(door, 12)) as [Stranger, Stranger, ...Stranger[]]
     const subjects = holders.map((_, n) => `shared.${door.length}.${n}`)
     await reader.subscribe(subjects)
     reader.raw.socket.removeAllListeners('data').resume()
@@ -120,7 +99,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('a broadcast for which many wait counts once', async () => {
-    const [speaker, ...readers] = (await visit(door, 31)) as [Stranger, ...Stranger[]]
+    const [speaker, ...readers] = (await comeAll(door, 31)) as [Stranger, ...Stranger[]]
     const subject = `all.${door.length}`
     for (const [n, reader] of readers.entries()) {
       await reader.subscribe([subject], `queue-${n}`)
@@ -135,7 +114,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('subscriptions, waits and begun messages are refused together, with 429', async () => {
-    const visitors = await visit(door, 5)
+    const visitors = await comeAll(door, 5)
     for (const [n, visitor] of visitors.entries()) {
       const names = (kind: string, count: number, bytes: number): string[] =>
         Array.from({ length: count }, (_, k) => `${kind}${n}.${k}.${'x'.repeat(bytes)}`)
@@ -152,7 +131,7 @@ describe.each(DOORS)('at the door %s', door => {
 })
 
 test('half of a frame inside a WebSocket counts as well', async () => {
-  const visitors = await visit('selvedge in a WebSocket', 4)
+  const visitors = await comeAll('selvedge in a WebSocket', 4)
   const before = await held()
   for (const { raw } of visitors) raw.say(frameHead(2, 900_000), Buffer.alloc(800_000))
   const end = Date.now() + 10_000

@@ -1,42 +1,22 @@
 // Large messages to a listener that somebody does not finish: who writes others gets them through at once.
-
 import { STALL_MS } from '../support/stall'
-import { Arena } from './arena'
 import { HandMadeSocket } from './hand-made-socket'
-import { DOORS, type Door, Stranger } from './stranger'
+import { arena, besiege, come } from './siege'
+import { DOORS, type Door } from './stranger'
 
 const ROOM = 256 * 1024 * 1024
 
 jest.setTimeout(60_000)
 
-let arena: Arena
-let strangers: Stranger[] = []
 let timer: ReturnType<typeof setInterval> | undefined
-
-beforeAll(async () => {
-  arena = await Arena.open()
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    clearInterval(timer)
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-  }
-})
-
 let ids = 0
 
+besiege()
+
+afterEach(() => clearInterval(timer))
+
 async function attach(door: Door, count: number): Promise<HandMadeSocket[]> {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
+  const stranger = await come(door)
   const names = Array.from({ length: count }, () => `hand-made-${++ids}`)
   return await HandMadeSocket.attach(stranger, 'victim', await arena.victim.ask('server'), names)
 }

@@ -1,49 +1,10 @@
 // What all share and one takes, and whose word something is, beside a watched neighbour: places among handshakes, waits and
 // begun messages; forged answers and chunks; odd heads; the broker's event loop; ends that many watch.
-import { Arena } from './arena'
-import { head, ownFrame, Raw } from './attacker'
-import { DOORS, type Door, name, Stranger, varint } from './stranger'
+import { head, ownFrame, type Raw } from './attacker'
+import { arena, besiege, come, comeAll, knock, many } from './siege'
+import { DOORS, name, varint } from './stranger'
 
-let arena: Arena
-let strangers: Stranger[] = []
-let raws: Raw[] = []
-
-beforeAll(async () => {
-  arena = await Arena.open()
-})
-
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    for (const raw of raws) raw.end()
-    strangers = []
-    raws = []
-  }
-})
-
-const many = <T>(count: number, make: (n: number) => T): T[] =>
-  Array.from({ length: count }, (_, n) => make(n))
-
-async function visit(door: Door, count: number): Promise<Stranger[]> {
-  const visitors = await Promise.all(many(count, () => Stranger.come(door, arena.port)))
-  strangers.push(...visitors)
-  return visitors
-}
-
-const come = async (door: Door): Promise<Stranger> => (await visit(door, 1))[0]!
-
-const knock = (...parts: (string | Buffer)[]): Raw => {
-  const raw = new Raw(arena.port).say(...parts)
-  raws.push(raw)
-  return raw
-}
+besiege()
 
 /** MessagePack of a short text. */
 const pack = (text: string): Buffer => Buffer.concat([Buffer.from([0xa0 + text.length]), Buffer.from(text)])
@@ -75,7 +36,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('places of messages that have begun are shared by connection and address', async () => {
-    for (const [k, stranger] of (await visit(door, 3)).entries()) {
+    for (const [k, stranger] of (await comeAll(door, 3)).entries()) {
       const own = `own.${DOORS.indexOf(door)}.${k}`
       await stranger.subscribe([own, ...many(100, n => `own.*.${k}${'.*'.repeat(n % 3)}.${n}`)])
       const begun = many(1100, n => stranger.message({ subject: own, chunk: [`m${n}`, 0, false] }))
@@ -105,7 +66,7 @@ const nextOf = (reply: string, by: number): string =>
 test.each(DOORS)(
   '66 000 waits of 66 connections leave the waits of others, and end with them, at the door %s',
   async door => {
-    const visitors = await visit(door, 66)
+    const visitors = await comeAll(door, 66)
     for (const [k, visitor] of visitors.entries()) visitor.wait(many(1000, n => `w${k}.${n}`))
     for (const visitor of visitors) await visitor.settles()
     const subject = `late.${DOORS.indexOf(door)}`
@@ -121,11 +82,14 @@ test.each(DOORS)(
 
 test('600 requests that never end, again and again, keep nobody out', async () => {
   const half = head(arena.port).slice(0, 60)
+  const open = new Set<Raw>()
   let isOver = false
   const again = async (): Promise<void> => {
     while (!isOver) {
       const raw = knock(half)
+      open.add(raw)
       await raw.gone
+      open.delete(raw)
       // The broker's pace, not a loop's.
       await new Promise(setImmediate)
     }
@@ -135,7 +99,7 @@ test('600 requests that never end, again and again, keep nobody out', async () =
     for (const door of DOORS) expect(await (await come(door)).settles()).toBe(true)
   } finally {
     isOver = true
-    for (const raw of raws) raw.end()
+    for (const raw of open) raw.end()
     await Promise.all(all)
   }
 })
@@ -177,7 +141,7 @@ test.each(DOORS)(
 test.each(['selvedge', 'selvedge in a WebSocket'] as const)(
   'an end that 100 000 watch and whose owner comes and goes, at the door %s',
   async door => {
-    const watchers = await visit(door, 2)
+    const watchers = await comeAll(door, 2)
     for (const watcher of watchers) {
       for (let part = 0; part < 50; part++) {
         const requests = many(1000, n =>

@@ -1,9 +1,13 @@
 // An arena for the tests of a file: a broker under attack, a victim's server, and a neighbour who is looked at after each test.
 import { Arena } from './arena'
 import { joined, publish, Raw } from './attacker'
+import { type Door, Stranger } from './stranger'
 
 export let arena: Arena
 let raws: Raw[] = []
+
+export const many = <T>(count: number, make: (n: number) => T): T[] =>
+  Array.from({ length: count }, (_, n) => make(n))
 
 /** Ends with the test. */
 export const keep = (raw: Raw): Raw => {
@@ -13,6 +17,15 @@ export const keep = (raw: Raw): Raw => {
 export const visit = async (kind: (port: number) => Promise<Raw>): Promise<Raw> =>
   keep(await kind(arena.port))
 export const knock = (...parts: (string | Buffer)[]): Raw => keep(new Raw(arena.port).say(...parts))
+
+/** A stranger with these fields in its head, who leaves with the test. */
+export async function come(door: Door, fields: Record<string, string> = {}): Promise<Stranger> {
+  const stranger = await Stranger.come(door, arena.port, fields)
+  keep(stranger.raw)
+  return stranger
+}
+export const comeAll = (door: Door, count: number): Promise<Stranger[]> =>
+  Promise.all(many(count, () => come(door)))
 
 /** Each is said on a connection of its own, which must be ended. */
 export async function allEnd(
@@ -47,16 +60,19 @@ export async function plain(payload: Buffer, headers = '', encoding = 0): Promis
   }
 }
 
-/** Opens the arena for a file, and sees that nobody in it was hurt. */
-export function besiege(): void {
+/** Opens the arena for a file, with a broker of these options, and sees after each test that nobody in it was hurt. */
+export function besiege(options: object = {}, maxGrowthMib?: number): void {
   beforeAll(async () => {
-    arena = await Arena.open()
+    arena = await Arena.open(options)
   }, 30_000)
 
   afterEach(async () => {
-    for (const raw of raws) raw.end()
-    raws = []
-    await arena.look(expect.getState().currentTestName!)
+    try {
+      await arena.look(expect.getState().currentTestName!, maxGrowthMib)
+    } finally {
+      for (const raw of raws) raw.end()
+      raws = []
+    }
   })
 
   afterAll(async () => {

@@ -23,6 +23,14 @@ const COMMANDS = ['connect', 'connected', 'close', 'ping', 'socket']
 /** Of one message in a WebSocket. */
 const MAX_MESSAGE = 512 * 1024
 
+/** Bytes in MessagePack, so many in all. */
+export function packed(length: number): Buffer {
+  const whole = Buffer.alloc(length, 1)
+  whole[0] = 0xc6
+  whole.writeUInt32BE(length - 5, 1)
+  return whole
+}
+
 export class Stranger {
   readonly raw: Raw
   readonly #door: Door

@@ -1,44 +1,18 @@
 // What one ordinary connection can want of a broker and of a server of sockets, at each door, beside a watched neighbour: the
 // broker's time and memory, what all share, the places and the word of others.
-import { Arena } from './arena'
-import { DOORS, type Door, Stranger, type Words } from './stranger'
+import { arena, besiege, come, comeAll, many } from './siege'
+import { DOORS, type Stranger, type Words } from './stranger'
 
-let arena: Arena
-let strangers: Stranger[] = []
 let server: string
 
+besiege()
+
 beforeAll(async () => {
-  arena = await Arena.open()
   server = await arena.victim.ask<string>('server')
 })
 
-afterAll(async () => {
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  await arena.close()
-})
-
-afterEach(async () => {
-  try {
-    await arena.look(expect.getState().currentTestName!)
-  } finally {
-    for (const { raw } of strangers) raw.end()
-    strangers = []
-  }
-})
-
-async function come(door: Door): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port)
-  strangers.push(stranger)
-  return stranger
-}
-
-const visit = (door: Door, count: number): Promise<Stranger[]> =>
-  Promise.all(Array.from({ length: count }, () => come(door)))
-
 /** 505 tokens. */
 const LONG = Array(505).fill('a').join('.')
-const many = <T>(count: number, make: (n: number) => T): T[] =>
-  Array.from({ length: count }, (_, n) => make(n))
 
 /** A socket of the victim's, which the stranger makes by hand in the old mode. */
 async function socketOf(stranger: Stranger, id: string): Promise<(words?: Partial<Words>) => Words> {
@@ -88,7 +62,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('thousands of waits in long subjects, and patterns with wildcards in front', async () => {
-    for (const [i, waiter] of (await visit(door, 3)).entries()) {
+    for (const [i, waiter] of (await comeAll(door, 3)).entries()) {
       waiter.wait(many(1000, n => `w.${i}x${n}.${LONG}`))
       await waiter.settles()
     }
@@ -96,7 +70,7 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('who asks for large lists and does not read is not answered on credit', async () => {
-    for (const [i, stranger] of (await visit(door, 4)).entries()) {
+    for (const [i, stranger] of (await comeAll(door, 4)).entries()) {
       for (let n = 0; n < 100; n += 25) {
         await stranger.subscribe(many(25, k => `${'y'.repeat(8000)}${i}_${n + k}`))
       }

@@ -2,6 +2,7 @@
 // and each of another, beside a watched neighbour.
 import { Arena } from './arena'
 import { ownFrame, type Raw } from './attacker'
+import { many } from './siege'
 import { DOORS, type Door, name, Stranger, varint } from './stranger'
 
 const CREW = 60
@@ -9,9 +10,6 @@ const SIEGE_MS = 1500
 const MAX_GROWTH_MIB = 2600
 
 jest.setTimeout(120_000)
-
-const many = <T>(count: number, make: (n: number) => T): T[] =>
-  Array.from({ length: count }, (_, n) => make(n))
 
 /** A frame of watches of so many ends that nobody has. */
 const watches = (k: number): Buffer =>
