@@ -1,36 +1,17 @@
 // Programs that run over Node's own `dgram` and over ours: every form of a call, and what is told in which order.
 import { on as eventsOn, once } from 'node:events'
-import type { Dgram, Socket, Way } from './parity'
-
-type Program = (way: Way) => Promise<unknown>
-type Calls = Record<string, (...args: unknown[]) => unknown>
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (socket: Socket): Calls => socket as unknown as Calls
-const closed = (socket: Socket): Promise<void> => new Promise(resolve => void socket.close(resolve))
-const made = ({ dgram }: { dgram: Dgram }, options: unknown = 'udp4'): Socket =>
-  dgram.createSocket(options as 'udp4')
-
-async function bound(way: Way, options?: unknown): Promise<Socket> {
-  const socket = made(way, options)
-  any(socket).bind!(...way.free())
-  await once(socket, 'listening')
-  return socket
-}
-
-function errorOf(error: unknown): string {
-  const { name, message, code, syscall } = error as NodeJS.ErrnoException
-  return syscall === undefined ? `${name} ${code} ${message}` : `${name} ${code} ${syscall}`
-}
-
-function refusal(call: () => unknown): string {
-  try {
-    return `returned ${typeof call()}`
-  } catch (error) {
-    return errorOf(error)
-  }
-}
+import {
+  any,
+  bound,
+  closed,
+  errorOf,
+  made,
+  nothing,
+  type Program,
+  refusal,
+  type Socket,
+  turn,
+} from './parity-program'
 
 /** Sends, and returns what came, and what the callback was told. */
 async function sent(from: Socket, to: Socket, args: readonly unknown[]): Promise<string> {

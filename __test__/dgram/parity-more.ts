@@ -1,34 +1,6 @@
 // More programs that run over Node's own `dgram` and over ours: calls in each state, told word for word.
 import { once } from 'node:events'
-import type { Dgram, Socket, Way } from './parity'
-
-type Program = (way: Way) => Promise<unknown>
-type Calls = Record<string, (...args: unknown[]) => unknown>
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (socket: Socket): Calls => socket as unknown as Calls
-const closed = (socket: Socket): Promise<void> => new Promise(resolve => void socket.close(resolve))
-const made = ({ dgram }: { dgram: Dgram }, options: unknown = 'udp4', listener?: unknown): Socket =>
-  dgram.createSocket(options as 'udp4', listener as never)
-
-async function bound(way: Way, options?: unknown): Promise<Socket> {
-  const socket = made(way, options)
-  any(socket).bind!(...way.free())
-  await once(socket, 'listening')
-  return socket
-}
-
-/** What is thrown, word for word. */
-function refusal(call: () => unknown): string {
-  try {
-    const returned = call()
-    return `returned ${typeof returned}`
-  } catch (error) {
-    const { name, code, message } = error as NodeJS.ErrnoException
-    return `${name} ${code} ${message}`
-  }
-}
+import { any, bound, closed, made, nothing, type Program, refusal, type Socket, turn } from './parity-program'
 
 const refusals = (calls: Record<string, () => unknown>): Record<string, string> =>
   Object.fromEntries(Object.entries(calls).map(([name, call]) => [name, refusal(call)]))

@@ -3,12 +3,13 @@ import nodeDgram from 'node:dgram'
 import { over } from 'selvedge/dgram'
 import { sockets } from 'selvedge/net'
 import { describeFabrics } from '../support/fabrics'
-import { type Dgram, programs as firstPrograms, type Socket, type Way } from './parity'
+import { programs as firstPrograms } from './parity'
 import { formPrograms } from './parity-forms'
 import { morePrograms } from './parity-more'
 import { nodePrograms } from './parity-node'
+import type { Dgram, Program, Socket, Way } from './parity-program'
 
-const programs: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
+const programs: Readonly<Record<string, Program>> = {
   ...firstPrograms,
   ...morePrograms,
   ...nodePrograms,

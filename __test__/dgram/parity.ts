@@ -1,28 +1,6 @@
 // Programs that run over Node's own `dgram` and over ours, and what they saw.
-import type nodeDgram from 'node:dgram'
 import { once } from 'node:events'
-
-export type Dgram = Pick<typeof nodeDgram, 'createSocket'>
-export type Socket = nodeDgram.Socket
-/** The last arguments of `send`, `connect` and `bind` that say where. */
-export type Place = readonly unknown[]
-
-/** One way to run a program. */
-export interface Way {
-  readonly dgram: Dgram
-  /** A place that is free: the arguments of `bind`. */
-  free(): Place
-  /** Where a bound socket is. */
-  place(socket: Socket): Place
-}
-
-type Program = (way: Way) => Promise<unknown>
-type Calls = Record<string, (...args: unknown[]) => unknown>
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-/** With any arguments. */
-const any = (socket: Socket): Calls => socket as unknown as Calls
+import { any, bound, closed, made, nothing, type Program, type Socket, turn } from './parity-program'
 
 function codeOf(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException
@@ -37,17 +15,6 @@ function thrown(call: () => unknown): string {
     return `${(error as Error).constructor.name.replace('SystemError', 'Error')} ${codeOf(error)}`
   }
 }
-
-const made = (way: Way, options: unknown = 'udp4'): Socket => way.dgram.createSocket(options as 'udp4')
-
-async function bound(way: Way): Promise<Socket> {
-  const socket = made(way)
-  any(socket).bind!(...way.free())
-  await once(socket, 'listening')
-  return socket
-}
-
-const closed = (socket: Socket): Promise<void> => new Promise(resolve => void socket.close(resolve))
 
 function watch(socket: Socket, log: string[]): Socket {
   for (const name of ['listening', 'connect', 'close']) socket.on(name, () => log.push(name))
