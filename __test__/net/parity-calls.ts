@@ -2,11 +2,19 @@
 import { once } from 'node:events'
 import type nodeNet from 'node:net'
 import { BlockList } from 'node:net'
-import { closed, codeOf, connected, Log, type Program, type Socket, served, type Way } from './parity'
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (value: unknown): never => value as never
+import {
+  any,
+  closed,
+  codeOf,
+  connected,
+  Log,
+  nothing,
+  type Program,
+  type Socket,
+  served,
+  turn,
+  type Way,
+} from './parity-program'
 
 /** What is thrown, word for word. */
 function refusal(call: () => unknown): string {

@@ -1,11 +1,10 @@
 // Every way for one end to finish, and every way for the other one to answer: what each of them sees.
 import { once } from 'node:events'
 import type nodeNet from 'node:net'
-import { closed, codeOf, Log, type Program, type Socket } from './parity'
+import { closed, codeOf, Log, nothing, type Program, type Socket } from './parity-program'
 
 type Act = (socket: Socket, log: Log) => void
 
-const nothing = (): void => {}
 /** With the code that it is called back with. */
 const noted =
   (log: Log, what: string) =>

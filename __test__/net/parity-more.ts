@@ -1,10 +1,20 @@
 // More programs that run over Node's own `net` and over ours: what its own tests ask, told by the log of both ends.
 import { EventEmitter, once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
-import { closed, codeOf, connected, Log, type Program, pair, type Socket, served, thrown } from './parity'
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
+import {
+  any,
+  closed,
+  codeOf,
+  connected,
+  Log,
+  nothing,
+  type Program,
+  pair,
+  type Socket,
+  served,
+  thrown,
+  turn,
+} from './parity-program'
 
 export const morePrograms: Readonly<Record<string, Program>> = {
   'what a closed socket still answers': served(async (way, server, log) => {
@@ -327,7 +337,6 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'arguments that are refused': async way => {
     const { net } = way
-    const any = (value: unknown): never => value as never
     const socket = (): Socket => new net.Socket().on('error', nothing)
     const calls: Record<string, () => unknown> = {
       'connect of undefined': () => net.connect(any(undefined)),

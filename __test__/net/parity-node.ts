@@ -3,25 +3,24 @@ import { EventEmitter, on as eventsOn, once } from 'node:events'
 import * as streams from 'node:stream'
 import { Duplex, finished, isErrored, isReadable } from 'node:stream'
 import { promisify } from 'node:util'
-import { closed, codeOf, connected, Log, type Program, pair, type Socket, served } from './parity'
+import {
+  any,
+  closed,
+  codeOf,
+  connected,
+  errorOf,
+  Log,
+  nothing,
+  type Program,
+  pair,
+  type Socket,
+  served,
+  thrownBy,
+  turn,
+} from './parity-program'
 
-const nothing = (): void => {}
 // Not in the types of Node.js 20.
 const { isDisturbed } = streams as unknown as { isDisturbed(stream: unknown): boolean }
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (value: unknown): never => value as never
-const errorOf = (error: unknown): string => {
-  const { name, message, code } = error as NodeJS.ErrnoException
-  return `${name} ${code} ${message}`
-}
-
-function thrownBy(call: () => unknown): string {
-  try {
-    return `returned ${typeof call()}`
-  } catch (error) {
-    return errorOf(error)
-  }
-}
 
 export const nodePrograms: Readonly<Record<string, Program>> = {
   'what the module and its classes are': async ({ net }) => {

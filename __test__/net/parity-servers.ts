@@ -1,23 +1,20 @@
 // Programs about servers: what Node's own tests of them ask, step by step.
 import { getEventListeners, once } from 'node:events'
 import type nodeNet from 'node:net'
-import { closed, codeOf, connected, Log, type Program, served, type Way } from './parity'
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (value: unknown): never => value as never
-const errorOf = (error: unknown): string => {
-  const { name, message, code } = error as NodeJS.ErrnoException
-  return `${name} ${code} ${message}`
-}
-
-function thrownBy(call: () => unknown): string {
-  try {
-    return `returned ${typeof call()}`
-  } catch (error) {
-    return errorOf(error)
-  }
-}
+import {
+  any,
+  closed,
+  codeOf,
+  connected,
+  errorOf,
+  Log,
+  nothing,
+  type Program,
+  served,
+  thrownBy,
+  turn,
+  type Way,
+} from './parity-program'
 
 /** Listens where `server` does. */
 function listenThere(

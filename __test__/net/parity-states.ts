@@ -1,23 +1,20 @@
 // Programs about the states of a socket: what Node's own tests of them ask, step by step.
 import { once } from 'node:events'
 import type nodeNet from 'node:net'
-import { closed, codeOf, connected, type Program, pair, type Socket, served } from './parity'
-
-const nothing = (): void => {}
-const turn = (): Promise<void> => new Promise(setImmediate)
-const any = (value: unknown): never => value as never
-const errorOf = (error: unknown): string => {
-  const { name, message, code } = error as NodeJS.ErrnoException
-  return `${name} ${code} ${message}`
-}
-
-function thrownBy(call: () => unknown): string {
-  try {
-    return `returned ${typeof call()}`
-  } catch (error) {
-    return errorOf(error)
-  }
-}
+import {
+  any,
+  closed,
+  codeOf,
+  connected,
+  errorOf,
+  nothing,
+  type Program,
+  pair,
+  type Socket,
+  served,
+  thrownBy,
+  turn,
+} from './parity-program'
 
 export const statePrograms: Readonly<Record<string, Program>> = {
   'timeout, whatever it is set to': async ({ net }) => {

@@ -3,9 +3,17 @@ import { getEventListeners, once } from 'node:events'
 import type nodeNet from 'node:net'
 import { Duplex, finished, PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { closed, codeOf, connected, Log, type Program, pair, type Socket, served } from './parity'
-
-const nothing = (): void => {}
+import {
+  closed,
+  codeOf,
+  connected,
+  Log,
+  nothing,
+  type Program,
+  pair,
+  type Socket,
+  served,
+} from './parity-program'
 
 /** Notes everything that a socket emits. */
 function watchAll(socket: Socket, log: Log): Socket {

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { over, sockets } from 'selvedge/net'
 import { describeTransports } from '../support/fabrics'
-import { programs as firstPrograms, type Net, type Way } from './parity'
+import { programs as firstPrograms } from './parity'
 import { morePrograms } from './parity-more'
+import type { Net, Way } from './parity-program'
 
 const programs = { ...firstPrograms, ...morePrograms }
 
