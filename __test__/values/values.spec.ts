@@ -98,6 +98,17 @@ const encodedByOracle = (value: unknown) => Buffer.from(oracle.encode(value, { i
 const decodedByOracle = (value: unknown) => oracle.decode(encodedByOracle(value))
 
 describe('values in MessagePack', () => {
+  test('a text of any length has the bytes of @msgpack/msgpack', () => {
+    for (const part of ['a', 'ü', '日', '🌍', 'a\ud800', '\udc00b']) {
+      for (const count of [1, 25, 32, 33, 50, 51, 63, 64, 65, 66, 200, 30_000, 70_000]) {
+        const text = part.repeat(count)
+        for (const mesg of [text, { [text]: [text, 1] }]) {
+          expect(encode({ mesg }).equals(oracle.encode(mesg))).toBe(true)
+        }
+      }
+    }
+  })
+
   test.each(Object.keys(VALUES))('%s has the bytes of @msgpack/msgpack, and is read back the same', name => {
     const value = VALUES[name]
     expect(encode({ mesg: value }).equals(encodedByOracle(value))).toBe(true)

@@ -6,6 +6,7 @@ import { copyOut } from './copy-out'
 import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, unencodable } from './encodable'
 import { FabricError, invalidType, invalidValue } from './errors'
 import { isTooDeep, MAX_DEPTH } from './json-depth'
+import { quickenTexts } from './long-texts'
 import { findBadLength } from './msgpack-scan'
 import { Buffer, isDate, isUint8Array, isView, plain } from './platform'
 
@@ -46,7 +47,7 @@ const extensionCodec: typeof library = Object.assign(new ExtensionCodec(), {
     return library.tryToEncode(object, undefined)
   },
 })
-const newEncoder = (): Encoder => new Encoder({ ignoreUndefined: true, extensionCodec })
+const newEncoder = (): Encoder => quickenTexts(new Encoder({ ignoreUndefined: true, extensionCodec }))
 let encoder = newEncoder()
 const decoder = keepMarks(new Decoder())
 
