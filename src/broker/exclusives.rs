@@ -68,6 +68,11 @@ impl Exclusives {
         Ok(Granted { token, before: present.filter(|holder| holder.peer != peer) })
     }
 
+    /// Returns the connection that has a pattern to itself.
+    pub(super) fn holder(&self, pattern: &Pattern) -> Option<PeerId> {
+        self.by_pattern.get(pattern).map(|holder| holder.peer)
+    }
+
     /// Notes that a connection has a pattern no more.
     pub(super) fn release(&mut self, pattern: &Pattern, peer: PeerId) {
         if self.by_pattern.get(pattern).is_some_and(|holder| holder.peer == peer) {

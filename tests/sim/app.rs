@@ -13,6 +13,8 @@ pub type Sock = (usize, Handle);
 #[derive(Debug)]
 pub struct Side {
     pub id: String,
+    /// The id of the listener that has accepted it.
+    pub server: Option<String>,
     pub is_client: bool,
     /// Goes into all that it writes.
     pub writer: u32,
@@ -66,6 +68,7 @@ impl Side {
         let state = if is_client { State::Connecting } else { State::Ready };
         Self {
             id,
+            server: None,
             is_client,
             writer,
             window: window as u64,

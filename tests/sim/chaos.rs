@@ -119,6 +119,12 @@ fn a_socket_that_closes_sleeps_while_its_peer_is_silent() {
     try_seed(1_796_108_139_022);
 }
 
+/// A server died, and at once another process had its id: the greeting of its client got lost.
+#[test]
+fn a_client_learns_from_the_heir_of_its_server_that_its_socket_is_lost() {
+    try_seed(1_796_108_132_613);
+}
+
 fn try_seeds(mix: u64) {
     let seeds = match number("SELVEDGE_SIM_SEED") {
         Some(seed) => seed..seed + 1,

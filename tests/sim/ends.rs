@@ -49,7 +49,7 @@ impl World {
         let slept = node.frozen_until.is_some() || node.thawed_at.is_some_and(|at| at >= since);
         // Who was away itself, or finds another one under the same name, is told otherwise.
         let was_back = self.booted_at.get(&peer.0).is_some_and(|at| *at >= since);
-        let is_dead = self.nodes[peer.0].endpoint.is_none() && !was_back;
+        let is_dead = self.nodes[peer.0].endpoint.is_none() && !was_back && !self.has_heir(peer, since);
         let is_same = self.net.whole_link(sock.0) == Some(link) && is_dead;
         let side = &self.sides[&sock];
         // One that ends waits for nothing but the end.
@@ -58,6 +58,15 @@ impl World {
             self.blame(what);
         }
         self.net.count("death that somebody was told of");
+    }
+
+    /// Whether another process has begun to listen with the id of a server since, or just before: to its
+    /// clients that is a return, which they greet, and it says that it does not know them; but greetings may
+    /// get lost.
+    fn has_heir(&self, server: Sock, since: std::time::Instant) -> bool {
+        let id = self.sides.get(&server).and_then(|side| side.server.as_ref());
+        let heir = id.and_then(|id| self.listened_at.get(id));
+        heir.is_some_and(|(node, at)| *node != server.0 && *at + TOLD >= since)
     }
 
     /// What only the reader can know: it closed, and has said exactly what it had handled.

@@ -115,12 +115,14 @@ impl World {
     fn handle_listener_event(&mut self, node: usize, listener: Handle, event: ListenerEvent) {
         match event {
             ListenerEvent::State(_) => {}
-            ListenerEvent::Accepted { socket, id, .. } => {
+            ListenerEvent::Accepted { socket, id, subject, .. } => {
                 let window = self.nodes[node].listeners.get(&listener).map_or(0, |(window, _)| *window);
                 let writer = self.writer();
                 let mut side = Side::new(id, false, writer, window);
                 side.window_bytes = self.byte_windows.get(&listener).copied().unwrap_or(u64::MAX);
                 side.streams = self.streaming.get(&listener).copied().unwrap_or(true);
+                // `….server.<server>.<socket>`
+                side.server = subject.rsplit('.').nth(1).map(str::to_owned);
                 if self.sides.insert((node, socket), side).is_some() {
                     self.blame(format_args!("{node}: handle {socket} was given twice"));
                 }

@@ -72,6 +72,13 @@ fn who_is_missed_again_is_looked_for_again() {
     [10_020_668, 10_023_788, 10_026_392].into_iter().for_each(try_seed);
 }
 
+/// What a listener had said on a connection that it then gave up came after what it said on the next one, and
+/// with the end of the first one nobody had its pattern any more.
+#[test]
+fn a_listener_that_is_back_before_its_old_connection_is_heard_out_keeps_its_pattern() {
+    [1_796_108_130_152, 1_796_110_645_654].into_iter().for_each(try_seed);
+}
+
 fn try_seed(seed: u64) {
     let world = live(seed, Keep::when(number("SELVEDGE_SIM_GATEWAY_SEED").is_some()));
     let replay = replay(seed);

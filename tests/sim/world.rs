@@ -52,6 +52,8 @@ pub struct World {
     pub asks: BTreeMap<(Sock, u64), crate::asks::Ask>,
     /// When each process was started last.
     pub(crate) booted_at: BTreeMap<usize, Instant>,
+    /// When somebody began to listen with an id last, and in which process.
+    pub(crate) listened_at: BTreeMap<String, (usize, Instant)>,
     asked_by: BTreeMap<Handle, usize>,
     agenda: BTreeMap<(Instant, u64), Todo>,
     todos: u64,
@@ -126,6 +128,7 @@ impl World {
             steps: 0,
             asks: BTreeMap::new(),
             booted_at: BTreeMap::new(),
+            listened_at: BTreeMap::new(),
             asked_by: BTreeMap::new(),
             agenda: BTreeMap::new(),
             todos: 0,
@@ -191,6 +194,7 @@ impl World {
         self.byte_windows.insert(listener, config.max_queue_bytes as u64);
         self.streaming.insert(listener, config.stream);
         let (subject, id) = (subject.to_owned(), id.to_owned());
+        self.listened_at.insert(id.clone(), (node, self.now));
         self.command(node, Command::Listen { listener, subject, id, exclusive: true, config });
         listener
     }

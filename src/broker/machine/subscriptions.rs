@@ -1,5 +1,6 @@
 //! Subscriptions: added, taken over by a newer connection, removed, and left in order.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::error::Refusal;
@@ -78,6 +79,10 @@ impl Broker {
         if entry.subscriptions.len() >= entry.max_subscriptions {
             return Err(Refusal::TooManySubscriptions { limit: entry.max_subscriptions });
         }
+        if exclusive.is_some() && self.is_outlived(peer, &pattern, &queue) {
+            return Err(Refusal::Superseded);
+        }
+        let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
         entry.subscription_use.add(entry.max_subscriptions, &pattern, &queue)?;
         let clock = (now, self.config.started_ms);
         let claim = |claim| self.exclusives.claim(clock, &pattern, peer, claim);
@@ -123,6 +128,14 @@ impl Broker {
         self.waits.handle_interest(pattern, |waiting, ack| {
             peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
         });
+    }
+
+    /// Returns whether a later connection of the same listener, known by its queue, has the pattern already:
+    /// what this one had still said, before it was given up, comes after what the later one says.
+    fn is_outlived(&self, peer: PeerId, pattern: &Pattern, queue: &Arc<str>) -> bool {
+        let later = self.exclusives.holder(pattern).filter(|holder| *holder > peer);
+        let entry = later.and_then(|holder| self.peers.get(holder));
+        entry.is_some_and(|entry| entry.subscriptions.get(pattern) == Some(queue))
     }
 
     /// Takes the pattern away from whoever had it to itself. An older connection of the same is not told.

@@ -71,6 +71,40 @@ fn who_comes_back_does_not_take_the_place_back_and_the_same_takes_its_own_withou
     assert_eq!(stage.token(old, Claim::Returning(first)), first, "nobody is there any more");
 }
 
+/// Its connection was given up, and what it had still said there came after what it said on the next one: the
+/// dead connection got the pattern, and with its end nobody had it any more.
+#[test]
+fn a_claim_that_comes_behind_that_of_a_later_connection_of_the_same_changes_nothing() {
+    for claims in [[Claim::Fresh; 2], [Claim::Returning(1 << 20); 2]] {
+        let mut stage = Stage::new();
+        let [late, now, client] = stage.joined();
+        let token = stage.token(now, claims[0]);
+        for claim in [claims[1], Claim::Fresh, Claim::Returning(token)] {
+            assert_eq!(stage.claim(late, claim), SubscribeStatus::Superseded);
+        }
+        stage.broker.detach(stage.now, late);
+        assert_eq!(stage.publish(client, "s.server.main.a", "1"), 1);
+        assert_eq!(stage.received(now), ["s.server.main.*: 1"], "and it was told nothing");
+    }
+}
+
+#[test]
+fn another_listener_takes_over_though_its_connection_is_the_older_one() {
+    let mut stage = Stage::new();
+    let [other, first] = stage.joined();
+    stage.token(first, Claim::Fresh);
+    let of_another = |ack| {
+        let mut op = claim(ack, MINE, Claim::Fresh);
+        if let ClientOp::Subscribe { subscriptions, .. } = &mut op {
+            subscriptions[0].queue = Some("another".into());
+        }
+        op
+    };
+    let Reply::Subscribed(statuses) = stage.ask(other, of_another) else { panic!() };
+    assert!(matches!(statuses[..], [Ok(SubscribeStatus::Exclusive(_))]), "{statuses:?}");
+    assert!(matches!(stage.take(first)[..], [ServerOp::Superseded { .. }]));
+}
+
 #[test]
 fn a_plain_subscription_to_the_same_pattern_is_left_alone() {
     let mut stage = Stage::new();
