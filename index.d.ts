@@ -218,12 +218,12 @@ export interface MessageOptions {
   headers?: Headers | null | undefined
 }
 
-/** Options of a message that nobody may want after a while. */
+/** Options of a message that may expire. */
 export interface DataOptions extends MessageOptions {
   /**
-   * Milliseconds after which nobody wants it any more: then it is dropped, counted in `stats.expired`, and never
-   * handed over late. The time runs while it waits to be sent and while it waits to be read; its way, and what a
-   * broker holds for a slow reader, is not counted. @default none
+   * Milliseconds after which it is dropped and counted in `stats.expired`, never delivered late. The time
+   * runs while it waits to be sent and while it waits to be read; time in transit, or in a broker for a slow
+   * reader, does not count. @default none
    */
   ttl?: number | undefined
 }
@@ -231,13 +231,14 @@ export interface DataOptions extends MessageOptions {
 /** How long something is waited for. */
 export interface WaitOptions {
   /**
-   * In milliseconds from the call, the way to a broker included; then `408`, which says what did not come, and whose `cause`
-   * is why, if that is known: the broker cannot be reached, the other side is away, the sign-in was refused. @default none
+   * Milliseconds from the call, connecting included; then `408`, which says what did not come, and whose
+   * `cause` says why, if that is known: the broker cannot be reached, the other side is away, the sign-in was
+   * refused. @default none
    */
   timeout?: number | undefined
   /**
-   * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason; its text has the rest. What is on its way goes on.
-   * If it is aborted before, nothing begins.
+   * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason, and whose text says what was
+   * waited for. What was sent stays sent. If it is aborted before the call, nothing is started.
    */
   signal?: AbortSignal | undefined
 }
@@ -248,7 +249,7 @@ export interface PublishOptions extends RequestOptions, DataOptions {}
 /** How a request is sent, and how long its reply is waited for. */
 export interface RequestOptions extends MessageOptions {
   /**
-   * Milliseconds until it gives up, which begin when it leaves; the connection is waited for separately
+   * Milliseconds to wait, from the moment it is sent; waiting for a connection is separate
    * (`offlineTimeout`). @default 30_000
    */
   timeout?: number | undefined
@@ -274,7 +275,7 @@ export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 export interface RequestManyOptions extends RequestOptions {
   /** Ends after so many replies. @default no limit */
   maxMessages?: number | undefined
-  /** Ends after so many milliseconds without another reply, behind the first one. @default until `timeout` */
+  /** Ends after so many milliseconds without another reply, after the first one. @default until `timeout` */
   maxWait?: number | undefined
 }
 
@@ -325,10 +326,10 @@ export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T
   get timeout(): number | undefined
   /**
    * Replies, and resolves when the reply is confirmed. With an `Error` the request rejects: with its text, its `code`, else
-   * `"ERR_SERVICE"`, and its `data`. `requestMany` has it as a message without data, with `error` and `code` in its headers, and
-   * so have clients of Conat. Waits until the requester can receive it, unless
-   * `waitForInterest` is `false`. Over a socket the reply is part of the socket's stream: resolves at once, with a
-   * `count` of 1, or 0 when nobody waits for it any more.
+   * `"ERR_SERVICE"`, and its `data`. `requestMany` and clients of Conat get it as a message without data,
+   * with `error` and `code` in its headers. Waits until the requester can receive it, unless
+   * `waitForInterest` is `false`. Over a socket the reply is part of the socket's stream: resolves at once,
+   * with a `count` of 1, or 0 when nobody waits for it any more.
    *
    * @throws {FabricError} `"ERR_NOT_A_REQUEST"` it is not a request · `408` the requester is gone · and as
    *   `Client.publish`
@@ -456,11 +457,11 @@ export interface ConnectOptions {
    */
   wire?: 'conat' | 'selvedge' | undefined
   /**
-   * `http://user:password@host:port`: connects through this HTTP proxy, by its method CONNECT; `https://` for TLS with
-   * the proxy itself, which `ca` and `rejectUnauthorized` count for as well. `false`: never through one. The password
-   * is never shown. Failures are `"ERR_PROXY_TUNNEL"` and `"ERR_PROXY_AUTH"`.
-   * @default the environment's: `HTTPS_PROXY` for `https`, `wss` and `tls`, else `HTTP_PROXY`, but for loopback and what
-   * `NO_PROXY` lists
+   * `http://user:password@host:port`: connects through this HTTP proxy, with CONNECT; `https://` uses TLS to
+   * the proxy itself, to which `ca` and `rejectUnauthorized` apply as well. `false`: never through one. The
+   * password is never shown. Failures are `"ERR_PROXY_TUNNEL"` and `"ERR_PROXY_AUTH"`.
+   * @default the environment's: `HTTPS_PROXY` for `https`, `wss` and `tls`, else `HTTP_PROXY`, except for
+   * loopback and what `NO_PROXY` lists
    */
   proxy?: string | false | undefined
   /**
@@ -539,7 +540,7 @@ export declare function connect(options?: ConnectOptions & ForeignConnect): Clie
 
 /**
  * Returns the default client of this process: the latest that `connect` made for an address and that is open, else
- * one of the fabric that `connect()` reaches. Nobody is counted as its user.
+ * one of the fabric that `connect()` reaches. The caller is not counted as one of its users.
  */
 export declare function getClient(): Client
 
@@ -564,11 +565,11 @@ export interface MetricFamily {
   }[]
 }
 
-/** How metrics are told over HTTP. */
+/** How metrics are served over HTTP. */
 export interface MetricsOptions {
   /**
-   * Whoever asks must send it as `Authorization: Bearer`: 16 to 1024 visible characters. Without one only requests of
-   * this machine are answered, to a loopback name, and not through a proxy.
+   * Requests must carry it as `Authorization: Bearer`: 16 to 1024 visible characters. Without one only
+   * requests from this machine are answered, to a loopback name, and not through a proxy.
    */
   token?: string | undefined
   /** A port for `GET /metrics` and `/healthz` alone; 0 is any. @default the broker's own port */
@@ -577,18 +578,18 @@ export interface MetricsOptions {
   host?: string | undefined
 }
 
-/** How a broker can be looked into with a browser. */
+/** How the monitor of a broker is served to browsers. */
 export interface MonitorOptions {
   /**
-   * Whoever looks must know it: 8 to 256 bytes. Without one only this machine is answered, by a loopback name, and not
-   * through a proxy. Never printed.
+   * Needed to see the monitor: 8 to 256 bytes. Without one only this machine is answered, to a loopback name,
+   * and not through a proxy. Never printed.
    */
   password?: string | undefined
   /** Milliseconds that its charts reach back, at most a day. @default 600_000 */
   history?: number | undefined
   /**
-   * Whoever looks may also disconnect and revalidate connections, and drain the broker. Needs `password`. Each is an
-   * event of the list, with the address of who did it. @default false
+   * Lets users of the monitor disconnect and revalidate connections, and drain the broker. Needs `password`.
+   * Each action is listed as an event, with the address that it came from. @default false
    */
   actions?: boolean | undefined
 }
@@ -607,7 +608,7 @@ export declare function formatMetrics(
   options?: { openMetrics?: boolean | undefined },
 ): string
 
-/** An orderly stop. */
+/** Options of a graceful stop. */
 export interface DrainOptions {
   /**
    * Milliseconds after which whatever is left is closed. Of several calls the one whose time is over first counts, for
@@ -738,7 +739,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   close(): Promise<void>
   /**
-   * Stops in order, then closes, also for others who share the client:
+   * Stops gracefully, then closes, also for others who share the client:
    *
    * - drains its socket servers, and ends its sockets when requests over them are answered (after half of the
    *   time in any case),
@@ -831,8 +832,9 @@ export declare class Client extends EventEmitter<ClientEvents> {
    *
    * Rejects at once, without waiting for `timeout`, when nobody listens; and with the error that was given to `respond`.
    *
-   * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"EPIPE"` who was
-   *   asked, or the broker, has ended; it may have been done · `"ABORT_ERR"` · `"ENOBUFS"` · `"ERR_TOO_LARGE"` ·
+   * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"EPIPE"` the
+   * responder, or the broker, has ended; the request may have been carried out · `"ABORT_ERR"` · `"ENOBUFS"`
+   * · `"ERR_TOO_LARGE"` ·
    *   `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    * @example
    * const reply = await client.request('sensors.roof.read', { unit: 'C' }, { timeout: 500 })
@@ -853,11 +855,12 @@ export declare class Client extends EventEmitter<ClientEvents> {
   ): Promise<Message<A> | undefined>
   /**
    * Sends a request and iterates over the replies. Await it to learn first whether anybody listens: that rejects at once
-   * if nobody does, and resolves with the first reply, or at the end if there is none. Nobody knows how many will reply: it
-   * ends quietly when `timeout` is over, with none as well. Over 64 MiB of unread replies end it with `"ENOBUFS"`.
+   * if nobody does, and resolves with the first reply, or at the end if there is none. Since nobody knows how
+   * many will reply, it ends without an error when `timeout` is over, even without a reply. Over 64 MiB of
+   * unread replies end it with `"ENOBUFS"`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated, also later; who does neither is not told. `408` also when
-   *   its time is over without a connection: there may be replies that cannot come
+   * @throws {FabricError} as `request`, when it is awaited or iterated, even later; nothing is thrown if it
+   * is neither. `408` also when its time is over without a connection: there may be replies that cannot come
    * @example
    * for await (const reply of client.requestMany('sensors.*.ping', null, { maxWait: 200 })) console.log(reply.data)
    */
@@ -1076,8 +1079,8 @@ export interface SubscriptionOptions {
   /**
    * Clients that subscribe with the same queue share the messages: each message goes to one of them, and there to all its
    * subscriptions to the pattern. A client has one queue for each pattern: a second subscription without `queue` joins it,
-   * and sees this client's share alone. Who is to see all of them uses another client. @default the queue that the client
-   * has on the pattern, or else one of its own
+   * and sees only this client's share. To see all of them, use another client. @default the queue that the
+   * client has on the pattern, or else one of its own
    */
   queue?: string | undefined
   /**
@@ -1106,7 +1109,8 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
   readonly emitter: EventEmitter<{ message: [message: Message<T>] }>
   /**
-   * The messages as a stream of the platform, one for each that is read. To cancel it closes the subscription.
+   * The messages as a stream of the platform, one for each that is read. Cancelling it closes the
+   * subscription.
    *
    * @example
    * await subscription.toWeb().pipeTo(sink)
@@ -1121,9 +1125,9 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
   /** The same as `close`. */
   end(): void
   /**
-   * Leaves in order: the broker gives it nothing more, and it goes on until everything that it was given has
-   * been read, requests that a loop is working on are answered, and methods of a service have returned. So a
-   * member of a queue group that drains loses nothing (unless its connection breaks meanwhile).
+   * Leaves gracefully: the broker gives it nothing more, and it goes on until everything that it was given
+   * has been read, requests that a loop is working on are answered, and methods of a service have returned.
+   * So a member of a queue group that drains loses nothing (unless its connection breaks meanwhile).
    *
    * @param options.deadline Milliseconds until it closes anyway. Of several calls the one whose time is over first
    *   counts, for all of them. @default none
@@ -1222,9 +1226,9 @@ export interface SocketSettings {
 export interface SocketListenOptions extends SocketSettings {
   /**
    * One token, of at most 1024 bytes. Of all socket servers with one chosen id on a subject, whichever process they
-   * are in, the newest takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it, for
-   * that reason on both sides (not over Conat's protocol and NATS, where both get everything). @default the client's
-   * id
+   * are in, the newest takes over: the previous one closes with `"ERR_SUPERSEDED"`, and its sockets with it,
+   * for that reason on both sides (not over Conat's protocol and NATS, where both get everything).
+   * @default the client's id
    */
   id?: string | undefined
   /** Sockets at one time; further ones close with `429` at the connecting side. @default 65_536 */
@@ -1252,8 +1256,8 @@ export interface RoomsOptions {
    */
   presence?: boolean | undefined
   /**
-   * Milliseconds for which a member that has no socket any more is kept, stale, before its `leave` is told; one that comes
-   * back in time has not left. @default 0
+   * Milliseconds for which a member without a socket is kept, stale, before `leave` is emitted; one that
+   * comes back in time has not left. @default 0
    */
   leaveDelay?: number | undefined
   /**
@@ -1271,8 +1275,8 @@ export interface RoomMember<Data = Agreed> {
   /** What its newest socket has joined with; `null` if nothing. */
   readonly data: Data
   /**
-   * `user` of its newest socket, by the word of that one's server; not if that has more than 4096 characters of JSON.
-   * Clients that look on are not told: put into `data` what they may see.
+   * `user` of its newest socket, as that socket's server reports it; absent if that has more than 4096
+   * characters of JSON. Clients that watch the room do not get it: put into `data` what they may see.
    */
   readonly user?: Agreed
   /** Oldest first; `since` in ms since 1970. */
@@ -1300,9 +1304,9 @@ export interface Room<Data = Agreed> extends EventEmitter<RoomEvents<Data>> {
   /** By key: those of all servers. */
   readonly members: ReadonlyMap<string, RoomMember<Data>>
   /**
-   * Lets the client of a socket of this server follow the room with `watchRoom`: it is told who is in, and then each change,
-   * with nothing between the two. Nothing is sent to a client that does not ask. Returns what ends it; so does the socket's
-   * end.
+   * Lets the client of a socket of this server follow the room with `watchRoom`: it gets the list of members,
+   * and then every change, with no gap between the two. Nothing is sent to a client that does not follow it.
+   * Returns a function that ends this; so does the end of the socket.
    */
   watch(socket: ServerSocket): () => void
 }
@@ -1327,9 +1331,10 @@ export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Dat
 }
 
 /**
- * Follows who is in a room, as soon as the socket's server lets it with `room.watch(socket)`; until then there is nobody in,
- * and no `sync`. What is told of the room comes over the socket, in line with its data, and is no `data` event. The same
- * object for the same name until it is closed. The server has to be a program of selvedge.
+ * Follows who is in a room, once the socket's server allows it with `room.watch(socket)`; until then the room
+ * is empty, and there is no `sync`. Changes of the room arrive over the socket, in order with its data, but
+ * not as `data` events. Returns the same object for the same name until that is closed. The server has to be
+ * a program of selvedge.
  *
  * @example
  * const lobby = watchRoom(socket, 'lobby')
@@ -1342,12 +1347,15 @@ export declare function watchRoom<Data = Agreed>(
   room: string,
 ): RoomView<Data>
 
-/** Sockets that something is written to. Each step makes another one; nothing is sent before `write`, `send` or `close`. */
+/**
+ * A set of sockets to write to. Each step returns a new one; nothing is sent before `write`, `send` or
+ * `close`.
+ */
 export interface Broadcast<
   Out = Agreed,
   Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
 > {
-  /** These rooms as well; who is in several gets it once. */
+  /** These rooms as well; a socket that is in several gets it once. */
   to(room: string | readonly string[]): Broadcast<Out, Ask>
   /** Without these sockets, by id; `'room:NAME'` are all of a room. At most 256. */
   except(
@@ -1355,19 +1363,20 @@ export interface Broadcast<
   ): Broadcast<Out, Ask>
   /** Only the sockets of this server. */
   readonly local: Broadcast<Out, Ask>
-  /** At most once: not to who is not ready, or has a full window. */
+  /** At most once: not to sockets that are not ready, or whose window is full. */
   readonly volatile: Broadcast<Out, Ask>
   /**
    * Writes to each member, encoded once. Returns how many sockets of this server took it; the other servers follow, in the
-   * order of this server's calls. Who has a full window does not stop the rest: `rooms.slowMember` says what happens. For
-   * another server 100,000 broadcasts or 64 MiB wait; beyond that it is lost, and `peerLost` counts what it misses.
+   * order of this server's calls. A full window of one does not hold up the rest: `rooms.slowMember` says
+   * what happens to it. For another server 100,000 broadcasts or 64 MiB wait; beyond that it is lost, and
+   * `peerLost` counts what it misses.
    *
    * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`
    */
   write(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): number
   /**
-   * The same; resolves when all have handled it, with who has not. A server that was lost is one `id`. @throws
-   * {FabricError} as `write` · `408` not within `timeout` · `"ABORT_ERR"`; it may still arrive
+   * The same; resolves when all have handled it, with those that have not. A server that was lost is one
+   * `id`. @throws {FabricError} as `write` · `408` not within `timeout` · `"ABORT_ERR"`; it may still arrive
    */
   send(
     data: Out | MessageData<Out>,
@@ -1391,7 +1400,10 @@ export interface Broadcast<
   members(): RoomMember[]
   /** Their number. */
   readonly size: number
-  /** Closes the sockets: at once, or with a reason that their clients find in `closed`, with its `code`, when they have heard it. */
+  /**
+   * Closes the sockets: at once, or, with a reason, once their clients have been told; they find it in
+   * `closed`, with its `code`.
+   */
   close(reason?: Error): void
 }
 
@@ -1424,15 +1436,16 @@ export interface SocketConnectOptions extends SocketSettings {
   dialect?: 'classic' | 'attempt' | undefined
   /**
    * Whether it goes on at another server when its server is lost (`"ERR_SOCKET_LOST"`, `"ERR_SOCKET_TIMEOUT"`) or is
-   * leaving: `renewed` tells. What the old server is not known to have handled is written again, in its order and
-   * before anything new, and requests that no server has had are asked again: at least once, not exactly once.
+   * leaving: `renewed` tells. What the old server is not known to have handled is written again, in the same
+   * order and before anything new, and requests that no server has had are sent again: at least once, not
+   * exactly once.
    *
-   * A new server knows nothing of what was said before. A function says what is written in the place of what is
-   * left: a greeting before it, some of it, nothing. If it throws, the socket closes.
+   * A new server knows nothing of what was said before. A function returns what is written in place of what
+   * is left: a greeting before it, some of it, nothing. If it throws, the socket closes.
    *
-   * It goes on for ever while servers leave, and each time is told by `disconnected` and `renewed`; with pauses that grow
-   * from 0.5 to 10 s, unless the last server had it for a second or handled something. `send`, `request` and the others
-   * keep their own `timeout` over renewals.
+   * It goes on for as long as servers keep leaving, and emits `disconnected` and `renewed` each time; with
+   * pauses that grow from 0.5 to 10 s, unless the last server had it for a second or handled something.
+   * `send`, `request` and the others keep their own `timeout` over renewals.
    * @example
    * client.socket.connect('orders', { renew: left => [hello, ...left] })
    * @default false
@@ -1447,9 +1460,9 @@ export interface SocketConnectOptions extends SocketSettings {
 /** Returns what is written to the next server in the place of what is left, in order. */
 export type Renew = (left: UndeliveredMessage[]) => unknown[]
 
-/** What `renewed` tells. */
+/** What `renewed` carries. */
 export interface SocketRenewal {
-  /** Why the server before was lost. */
+  /** Why the previous server was lost. */
   readonly reason: FabricError
   /** Messages that it is not known to have handled. */
   readonly undelivered: number
@@ -1497,7 +1510,7 @@ export interface SocketStats {
   readonly resent: number
   /** Messages that arrived again. */
   readonly duplicates: number
-  /** Messages that cannot be from the peer, or say nothing that a peer says: passed over. */
+  /** Messages that cannot be from the peer, or that no peer would send: ignored. */
   readonly foreign: number
   /** Volatile messages that were dropped. */
   readonly volatileDropped: number
@@ -1550,7 +1563,7 @@ export interface SocketEvents<
   disconnected: [reason?: FabricError]
   connecting: []
   ready: []
-  /** It has another server, and what was left is written to it. Only with `renew`; behind `ready`. */
+  /** It has another server, and what was left is written to it. Only with `renew`; after `ready`. */
   renewed: [renewal: SocketRenewal]
   /**
    * With the reason, unless the socket closed because `close` or `end` was called here, on it or on its client or
@@ -1648,12 +1661,13 @@ declare abstract class ConatSocketBase<
    */
   request(data?: Ask[0] | MessageData<Ask[0]>, options?: RequestOptions): Promise<Message<Ask[1]> | undefined>
   /**
-   * Sends a request with several replies to the other side, in the line of what is written. As
-   * `Client.requestMany`, but ends in order when the other side calls `message.end()`: else with `maxMessages` of them, or
-   * when `maxWait` is over behind one. A reply that is an error has it in its headers: `error`, the text, and `code`.
+   * Sends a request with several replies to the other side, in order with what is written. As
+   * `Client.requestMany`, but ends when the other side calls `message.end()`, after `maxMessages` replies, or
+   * when none has come for `maxWait` after one. A reply that is an error has it in its headers: `error`, the
+   * text, and `code`.
    *
    * @throws {FabricError} as `request`, when awaited or iterated; `408` when `timeout` is over before that: there may be
-   *   more replies. (A peer of Conat says no end: with it the loop ends quietly then.)
+   *   more replies. (A Conat peer does not announce the end: then the loop ends without an error.)
    * @example
    * for await (const { data } of socket.requestMany({ rows: 'all' })) console.log(data)
    */
@@ -1731,15 +1745,15 @@ declare abstract class ConatSocketBase<
   close(): void
   /**
    * The same as `close`. With a reason, unless `end` was called, what was written is incomplete: loops and streams of
-   * the other side throw `"ERR_SOCKET_ABORTED"`, whose text has the words of this error, behind what has arrived.
+   * the other side throw `"ERR_SOCKET_ABORTED"`, whose text has that of this error, after what has arrived.
    *
    * @example
    * source.on('error', error => socket.destroy(error))
    */
   destroy(reason?: unknown): void
   /**
-   * Ends in order: writes no more, and resolves when the other side has handled everything and open requests
-   * are answered. Goes on for as long as something moves, or for `timeout` ms. Nobody has to await it.
+   * Ends cleanly: writes no more, and resolves when the other side has handled everything and open requests
+   * are answered. Waits as long as there is progress, or for `timeout` ms. It need not be awaited.
    *
    * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, also by `close()`, and
    *   messages are left: `undelivered` is their number, `cause` the reason. It is closed then.
@@ -1749,35 +1763,35 @@ declare abstract class ConatSocketBase<
   end(options?: EndOptions): Promise<void>
   /**
    * Iterates over the data as `[data, headers]`. A message is acknowledged when the loop asks for the next
-   * one, or is left. Messages that it has not handed out when it is left wait for the next reader. Of several
-   * iterators each gets everything that arrives while it exists, and first what had arrived and was handed to nobody, as
-   * does a first listener; a message is acknowledged by the last one to be done with it: one that is neither read on nor
-   * left holds up the writer.
+   * one, or is left. Messages that it has not returned when it is left wait for the next reader. Each of
+   * several iterators gets everything that arrives while it exists, and before that what had arrived and no
+   * reader has had, as does a first listener. A message is acknowledged when the last of them is done with
+   * it: an iterator that is neither read nor left holds up the writer.
    *
    * Ends when either side has closed or ended the socket. If the socket closes for another reason, that is
-   * thrown, behind what has arrived; as is, by a loop that begins behind the end, that there was more, with its number in
-   * `missing`. Throws `"ERR_SOCKET_TAKEN"` when a stream takes over.
+   * thrown, after what has arrived. A loop that begins after the end throws if messages were left unread,
+   * with their number in `missing`. Throws `"ERR_SOCKET_TAKEN"` when a stream takes over.
    *
    * @example
    * for await (const [data, headers] of socket) await store(data)
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
-   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet, also of what loops hold
-   * that are under way: they throw `"ERR_SOCKET_TAKEN"`. A message is
-   * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
-   * socket, both directions of it, as soon as the other side has taken what was written. `destroy()` closes it when
-   * nothing was written, as does a loop that is left. In the middle of what is written, and always with an error, as of a
-   * `pipeline` that fails or is aborted, it destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the other side closes in order, the stream
-   * ends behind the data. When the socket is lost or aborted, the stream is destroyed with the reason: behind what has
-   * arrived if somebody has begun to read it (what is written meanwhile fails with the reason at once, and drops that, as
-   * with a stream of Node.js), else at once.
+   * Returns the socket as a stream of Node.js. It reads what no reader has had yet, including what running
+   * loops hold: they throw `"ERR_SOCKET_TAKEN"`. A message is acknowledged when the stream has taken it, so a
+   * slow reader slows down the writer. `end()` of the stream ends the socket, both directions of it, as soon
+   * as the other side has taken what was written. `destroy()` closes it when nothing was written, as does a
+   * loop that is left. In the middle of what is written, and always with an error, as of a `pipeline` that
+   * fails or is aborted, it destroys the other side's stream, too, with `"ERR_SOCKET_ABORTED"`. When the
+   * other side closes cleanly, the stream ends after the data. When the socket is lost or aborted, the stream
+   * is destroyed with the reason: after what has arrived if somebody has begun to read it (what is written
+   * meanwhile fails with the reason at once, and drops that, as with a stream of Node.js), else at once.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `toWeb` makes streams of the platform.
    *
-   * The stream is destroyed with `"EPIPE"` if the socket is closed already; behind what stands before it with
-   * `"ERR_INVALID_ARG_TYPE"` by a message that is not bytes if `objectMode` is `false`, and with
+   * The stream is destroyed with `"EPIPE"` if the socket is closed already; after the messages before it,
+   * with `"ERR_INVALID_ARG_TYPE"` by a message that is not bytes if `objectMode` is `false`, and with
    * `"ERR_STREAM_NULL_VALUES"` by a message `null` unless `headers` is `true`: whoever wrote it gets
    * `"ERR_SOCKET_ABORTED"`.
    *
@@ -1788,10 +1802,10 @@ declare abstract class ConatSocketBase<
   toDuplex(options?: SocketDuplexOptions): Duplex
   /**
    * Returns the socket as streams of the platform, of values. A value is acknowledged when the next one is read, so a slow
-   * reader slows down the writer, and nothing is read ahead. To close `writable` ends the socket; to abort it, or to cancel
-   * `readable`, closes it: with a reason, and always at an abort, as `destroy(reason)`. When the other side closes in
-   * order, `readable` ends behind the data; when the socket is lost, both fail with the reason. The data belongs to
-   * `readable` from then on, as with `toDuplex`.
+   * reader slows down the writer, and nothing is read ahead. Closing `writable` ends the socket; aborting it,
+   * or cancelling `readable`, closes it: with a reason, and always at an abort, as `destroy(reason)`. When
+   * the other side closes cleanly, `readable` ends after the data; when the socket is lost, both fail with
+   * the reason. The data belongs to `readable` from then on, as with `toDuplex`.
    *
    * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already · `"ERR_UNSUPPORTED"` the socket renews itself
    * @example
@@ -1799,8 +1813,9 @@ declare abstract class ConatSocketBase<
    */
   toWeb(): { readable: ReadableStream<In>; writable: WritableStream<Out | MessageData<Out>> }
   /**
-   * As `end()`: throws if messages are left. Also when the block throws, which JavaScript does not tell it: what was written
-   * by then looks whole at the other side. Say `destroy(error)` where that may be.
+   * As `end()`: throws if messages are left. It ends cleanly even when the block throws, which JavaScript
+   * does not reveal: what was written by then looks complete to the other side. Call `destroy(error)` where
+   * that can happen.
    *
    * @example
    * await using socket = client.socket.connect('upload')
@@ -1864,20 +1879,21 @@ export declare class ServerSocket<
   /** Whatever the program keeps with it: empty at first. */
   readonly data: Record<string, Agreed>
   /**
-   * Who connected it: what the broker's `getUser` resolved with for the connection that it came over. The broker says
-   * so, and the other side cannot. The same for the socket's life: one that comes back as another user is closed with
-   * `403`. `undefined` if nobody vouches: see `verified`. A new object each time.
+   * Who connected it: what the broker's `getUser` resolved with for the connection that it came over. The
+   * broker reports it, and the other side cannot forge it. The same for the socket's life: one that comes
+   * back as another user is closed with `403`. `undefined` if nobody vouches: see `verified`. A new object
+   * each time.
    */
   readonly user: Agreed
   /**
    * Whether a broker vouches for `user`. Known over selvedge's own protocol and inside a process; not over Conat's
-   * protocol, not of who came over NATS, and not of a user that is nested more than 60 levels deep.
+   * protocol, not for clients on NATS, and not for a user that is nested more than 60 levels deep.
    */
   readonly verified: boolean
   /** The rooms that it is in. */
   readonly rooms: ReadonlySet<string>
   /**
-   * Joins a room, or several: at once, so that a `write` to the room behind it reaches it. It leaves them all when it
+   * Joins a room, or several, at once: a `write` to the room after it reaches it. It leaves them all when it
    * closes. Joining again replaces key and data.
    *
    * @param room 1 to 256 bytes, no control characters.
@@ -1898,8 +1914,9 @@ export declare class ServerSocket<
 /** How long `end` waits. */
 export interface EndOptions {
   /**
-   * Milliseconds in all, whatever moves. Of several calls the one whose time is over first counts, for all of them; one
-   * that names neither `timeout` nor `idle` only waits with the others. @default none: as long as something moves
+   * Milliseconds in all, whatever the progress. Of several calls the one whose time is over first counts, for
+   * all of them; one that names neither `timeout` nor `idle` only waits with the others. @default none: as
+   * long as there is progress
    */
   timeout?: number | undefined
   /**
@@ -1981,9 +1998,9 @@ export declare class ConatSocketServer<
    * Has a function decide about each connection before `connection`, in the order of these calls. It calls `next()`, or
    * `next(error)` to refuse; one that takes only the socket returns or throws, or resolves or rejects. An error that it
    * returns, or `false`, refuses, too. Nothing of the
-   * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and text. It is
-   * asked, too, about connections that have come before and wait for a listener of `connection`. What it throws or rejects
-   * with behind its `next()` is an uncaught exception, as an error of a listener is.
+   * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and
+   * text. It is also called for earlier connections that still wait for a listener of `connection`. What it
+   * throws or rejects with after its `next()` is an uncaught exception, as an error of a listener is.
    *
    * @example
    * listener.use(async socket => {
@@ -2018,12 +2035,12 @@ export declare class ConatSocketServer<
    */
   room<Data = Agreed>(name: string): Room<Data>
   /**
-   * Iterates over the connections: those that nobody has been given yet, and what comes; at most 10,000 wait, further
-   * ones are closed. Listeners of `connection` and other loops get them as well.
+   * Iterates over the connections: those that no reader has had yet, and new ones; at most 10,000 wait,
+   * further ones are closed. Listeners of `connection` and other loops get them as well.
    *
    * Leaving the last loop while nobody listens retires the server: it accepts no more sockets, closes those that still
-   * wait, and closes with the last one of the others. The loop ends when the server has closed in order, and throws the
-   * reason of `closed` otherwise.
+   * wait, and closes with the last one of the others. The loop ends when the server has closed cleanly, and
+   * throws the reason of `closed` otherwise.
    *
    * @example
    * for await (const socket of listener) socket.write('hello')
@@ -2045,7 +2062,7 @@ export declare class ConatSocketServer<
    * `spread`: each when requests over it are answered (after half of the time in any case) and what was
    * written to it is acknowledged. Then closes, at `deadline` at the latest. The other side of each socket
    * gets `closed` (`"ERR_SOCKET_CLOSED_BY_PEER"`), and finds in `undelivered()` what this server has not
-   * handled, to write it to the next one. To its loop that is an end in order, behind all that was written.
+   * handled, to write it to the next one. Its loop ends cleanly, after everything that was written.
    */
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */
@@ -2085,9 +2102,10 @@ export interface ServerOptions {
   /** Concurrent connections of one user, compared as JSON; `null` is not counted. @default 100 */
   maxConnectionsPerUser?: number | undefined
   /**
-   * Bytes of memory that the broker holds for all connections: what waits for them, what they have said and is not
-   * dealt with, their subscriptions, waits and unfinished messages. Beyond it, what asks for more is refused with
-   * `429`, and the connection with most is closed: of the user, or, without one, of the address with most.
+   * Bytes of memory that the broker holds for all connections: what waits for them, what they have sent that
+   * is not processed yet, their subscriptions, waits and unfinished messages. Beyond it, what asks for more
+   * is refused with `429`, and the connection with most is closed: of the user, or, without one, of the
+   * address with most.
    * @default 2048 MiB
    */
   maxMemoryBytes?: number | undefined
@@ -2158,14 +2176,15 @@ export interface ServerOptions {
   /** The same from one address (of IPv6, one /64). @default half of `maxHandshakes` */
   maxHandshakesPerAddress?: number | undefined
   /**
-   * Proxies whose word is taken for the address of a client: addresses, networks (`'10.0.0.0/8'`), `'loopback'`, and
-   * `'unix'` for whoever comes over a Unix socket. From others the field means nothing. The address is the last one in
-   * `forwardedField` that is no trusted proxy's; `getUser`, views and the limits by address go by it.
+   * Proxies that are trusted to name the address of a client: addresses, networks (`'10.0.0.0/8'`),
+   * `'loopback'`, and `'unix'` for whoever comes over a Unix socket. The field is ignored in what others
+   * send. The address is the last one in `forwardedField` that is no trusted proxy's; `getUser`, views and
+   * the limits by address go by it.
    * @default none
    */
   trustedProxies?: readonly string[] | undefined
   /**
-   * The one field of a request in which the proxies say for whom they ask. They must write it themselves: another
+   * The one header field in which the proxies name the client. They must write it themselves: another
    * field may come from the client. `'forwarded'` is RFC 7239's. @default 'x-forwarded-for'
    */
   forwardedField?: 'x-forwarded-for' | 'forwarded' | undefined
@@ -2343,7 +2362,6 @@ export interface Usage {
   perUser: Record<string, number>
 }
 
-/** The events of a broker and what listeners get. */
 /** Numbers of an upstream since the server started. */
 export interface UpstreamTotals {
   ready: boolean
@@ -2407,9 +2425,9 @@ export interface UpstreamOptions {
 export interface ServerEvents {
   ready: []
   /**
-   * The upstream can be used, or not: what is local goes on without it. `error` tells why it is away:
-   * `"ECONNREFUSED"` no server · `"ERR_REFUSED"` who this is was not believed · `"ERR_UNSUPPORTED"` too old ·
-   * `"ETIMEDOUT"` it was silent · `"ERR_CONNECT"` others. It is tried again.
+   * The upstream can be used, or not: local traffic goes on without it. `error` says why it is away:
+   * `"ECONNREFUSED"` no server · `"ERR_REFUSED"` the sign-in was refused · `"ERR_UNSUPPORTED"` too old ·
+   * `"ETIMEDOUT"` it was silent · `"ERR_CONNECT"` others. The broker tries again.
    */
   upstream: [state: 'ready' | 'away', error: FabricError | undefined]
   closed: [reason: FabricError | undefined]
@@ -2534,7 +2552,7 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
     of(namespace: string): { readonly sockets: ReadonlyMap<string, ConnectionView> }
     /** Ends every connection; clients come back by themselves. */
     disconnectSockets(): void
-    /** As `Broker.close`. */
+    /** As `close` of the broker. */
     close(done?: () => void): Promise<void>
   }
   /** The patterns of each connection, by its id. */
@@ -2576,10 +2594,10 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /**
-   * Accepts no more connections, and disconnects all clients, spread over `spread`: each when what it has asked is
-   * answered, and those that others have asked after that. What they ask meanwhile waits for the next server. They
-   * reconnect, to another server if one shares the address, and their sockets resume there. Then closes, at
-   * `deadline` at the latest. `/healthz` answers 503 meanwhile.
+   * Accepts no more connections, and disconnects all clients, spread over `spread`: each when its own
+   * requests are answered, and those that answer requests after that. Requests made meanwhile wait for the
+   * next server. They reconnect, to another server if one shares the address, and their sockets resume there.
+   * Then closes, at `deadline` at the latest. `/healthz` answers 503 meanwhile.
    */
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */
@@ -2659,11 +2677,11 @@ export declare function randomId(): string
 
 /** The longest wait for interest, in ms: 90_000. */
 export declare const MAX_INTEREST_TIMEOUT: number
-/** What a request waits that names no `timeout`, in ms: 30_000. */
+/** How long a request without a `timeout` waits, in ms: 30_000. */
 export declare const DEFAULT_REQUEST_TIMEOUT: number
-/** What a publish waits that names no `timeout`, in ms: 30_000. */
+/** How long a publish without a `timeout` waits, in ms: 30_000. */
 export declare const DEFAULT_PUBLISH_TIMEOUT: number
-/** What a subscription waits that names no `timeout`, in ms: 60_000. */
+/** How long a subscription without a `timeout` waits, in ms: 60_000. */
 export declare const DEFAULT_SUBSCRIPTION_TIMEOUT: number
 
 /**
@@ -2836,9 +2854,10 @@ export declare function timeClient(options?: {
 
 /**
  * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms, default 30_000.
- * Whoever may subscribe to `services.hub.time` is believed: decide nothing by it that must not be moved.
+ * Believes anyone who may subscribe to `services.hub.time`: do not use it for decisions that nobody may
+ * shift.
  *
- * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` what it answered is no time
+ * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` the answer is not a time
  */
 export declare function getSkew(options?: {
   client?: Client | undefined

@@ -148,9 +148,9 @@ export interface ConnectOptions {
   /** Connects at once, without `connect()`. @default true */
   autoConnect?: boolean | undefined
   /**
-   * Reconnects, for ever, when the connection is lost. `false`: whatever waits, and whatever is asked from then on, ends with
-   * the reason of `connectFailed` or `disconnected`, until `connect()`. Subscriptions end, too, and sockets close:
-   * `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
+   * Reconnects, for ever, when the connection is lost. `false`: whatever waits, and every later call, ends
+   * with the reason of `connectFailed` or `disconnected`, until `connect()`. Subscriptions end, too, and
+   * sockets close: `"ERR_SOCKET_LOST"`, whose `cause` is that reason.
    * @default true
    */
   reconnection?: boolean | undefined
@@ -405,12 +405,13 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   pause(): this
   resume(): this
   isPaused(): boolean
-  /** Iterates over the data; a message is acknowledged as soon as it is handed out. */
+  /** Iterates over the data; a message is acknowledged as soon as it is returned. */
   iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /**
-   * Iterates over the data; a message is acknowledged when the loop asks for the next one. Begins with what had arrived and
-   * was handed to nobody, as does a first listener; one that begins behind the end throws if there was more (`missing`). Of
-   * several loops each gets everything, and a message is acknowledged by the last one to be done with it.
+   * Iterates over the data; a message is acknowledged when the loop asks for the next one. Begins with what
+   * had arrived and no reader has had, as does a first listener; one that begins after the end throws if
+   * messages were left unread (`missing`). Each of several loops gets everything, and a message is
+   * acknowledged when the last of them is done with it.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /** After `closed`: the messages that the other side is not known to have handled, in order. */
@@ -423,11 +424,11 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   close(): void
   /**
    * The same as `close`. With a reason, what was written is incomplete: loops of the other side throw
-   * `"ERR_SOCKET_ABORTED"`, whose text has the words of this error.
+   * `"ERR_SOCKET_ABORTED"`, whose text has that of this error.
    */
   destroy(reason?: unknown): void
   /**
-   * Ends in order: writes no more, and resolves when the other side has handled everything.
+   * Ends cleanly: writes no more, and resolves when the other side has handled everything.
    * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are left · `"ABORT_ERR"`
    */
   end(options?: EndOptions): Promise<void>
@@ -466,8 +467,8 @@ export interface RoomView extends Emitter<RoomViewEvents> {
 }
 
 /**
- * Follows who is in a room, as soon as the socket's server lets it with `room.watch(socket)`. What is told of the room is no
- * `data` event. The same object for the same name until it is closed.
+ * Follows who is in a room, once the socket's server allows it with `room.watch(socket)`. Changes of the room
+ * are not `data` events. Returns the same object for the same name until that is closed.
  * @throws {FabricError} `"ERR_CLOSED"` · `"ENOBUFS"` · `"ERR_INVALID_ARG_VALUE"`
  */
 export declare function watchRoom(socket: ClientSocket, room: string): RoomView

@@ -308,7 +308,7 @@ export interface PacketRegistryOptions extends CodecOptions {
  * export const packets = new PacketRegistry({ Where, Slap })
  */
 export declare class PacketRegistry<const M extends Packets = {}> {
-  /** @throws {PacketError} `"ERR_PACKET_SCHEMA"` one is no packet class, or its schema is none */
+  /** @throws {PacketError} `"ERR_PACKET_SCHEMA"` one is not a packet class, or its schema is not valid */
   constructor(packets?: M, options?: PacketRegistryOptions)
   /** Sorted by their units of UTF-16. */
   readonly names: readonly string[]
@@ -329,7 +329,10 @@ export declare class PacketRegistry<const M extends Packets = {}> {
     name: K,
     bytes: Uint8Array,
   ): InstanceType<WithDefaults<M>[K]>
-  /** Returns the bytes of a packet behind its fingerprint, for storage and pub/sub. @throws {PacketError} as `encode` */
+  /**
+   * Returns the bytes of a packet, preceded by its fingerprint, for storage and pub/sub.
+   * @throws {PacketError} as `encode`
+   */
   pack(packet: Dehydrated<M> | PacketInstance): Uint8Array
   /**
    * Returns the packet of such bytes.
@@ -393,7 +396,7 @@ export interface PacketLink {
   listen(message: (bytes: Uint8Array | null) => void, closed: (reason?: Error) => void): void
   /** Calls back when messages can be sent: at once, if they can be. */
   ready(go: () => void): void
-  /** Ends in order: what was sent still goes. */
+  /** Ends cleanly: what was sent is still delivered. */
   close(): void
   /** Ends at once, because of what the other side did. @default `close` */
   abort?(): void
@@ -666,7 +669,7 @@ export declare class PacketSocket<M extends Packets = Agreed> extends PacketEmit
     Class: C,
     handler: Handler<C> | { validate?: ValidatorOf<C> | undefined; respond?: Handler<C> | undefined },
   ): () => void
-  /** Adds a layer, behind those of the server. */
+  /** Adds a layer, after those of the server. */
   use(layer: Layer): this
   /** Joins a room of the server. @throws {PacketError} `"ERR_PACKET_UNSUPPORTED"` it is not of a server */
   join(room: string): void
@@ -757,16 +760,16 @@ export interface CreateIntercomOptions {
   node?: string | undefined
   /** Milliseconds for all nodes to answer. @default 5000 */
   timeout?: number | undefined
-  /** Calls that are open here, and calls that are at work here. @default 1024 */
+  /** Calls that are open here, and calls that are being handled here. @default 1024 */
   maxCalls?: number | undefined
   /** Ends the start: the node leaves the cluster again, and `createIntercom` rejects with `"ERR_PACKET_ABORTED"`. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * Starts a node of a cluster, and resolves with its intercom when it has heard of the others. It ends with the client. Whoever
- * may publish and subscribe below the cluster's subjects (`<cluster>.intercom`, `<cluster>.intercom.>`, `<cluster>.broadcast`)
- * is trusted by all nodes.
+ * Starts a node of a cluster, and resolves with its intercom when it has heard of the others. It ends with
+ * the client. Anyone who may publish and subscribe below the cluster's subjects (`<cluster>.intercom`,
+ * `<cluster>.intercom.>`, `<cluster>.broadcast`) is trusted by all nodes.
  *
  * @throws {PacketError} `"ERR_UNKNOWN_OPTION"` · `"ERR_INVALID_ARG_VALUE"` · {FabricError} as `client.subscribe`
  * @example

@@ -403,8 +403,8 @@ interface Received {
   /** Answers with 1. */
   reject(): Promise<void>
   /**
-   * Drops the data, files and streams of which nobody has begun to read, or with `true` all of them. What nobody reads
-   * holds up what comes behind it; a `MessageHandler` does this when it is done.
+   * Drops the data, files and streams of which nobody has begun to read, or with `true` all of them. What
+   * nobody reads holds up what comes after it; a `MessageHandler` does this when it is done.
    */
   discard(all?: boolean): void
 }

@@ -75,8 +75,8 @@ export interface FaultProxy extends EventEmitter<{ connection: [number: number] 
   set(faults: Faults, direction?: Direction): void
   /**
    * Passes nothing any more until `restore`, and tells neither side: a network that is gone. What was sent
-   * arrives after `restore`, as TCP would repeat it. New connections are accepted; nothing passes on them,
-   * either.
+   * arrives after `restore`, as TCP would retransmit it. New connections are accepted; nothing passes on
+   * them, either.
    */
   blackhole(direction?: Direction): void
   /** Flips one bit in each of the next `count` pieces (default 1). */
