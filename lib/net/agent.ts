@@ -7,6 +7,7 @@ import { argType } from './errors'
 import { checkNetOptions } from './option-checks'
 import { checkSubject, joinedOptions } from './options'
 import { Socket } from './socket'
+import { beginHandshake, endHandshake } from './tls-turns'
 
 type Connected = (error: Error | null, socket?: unknown) => void
 
@@ -27,7 +28,10 @@ export function agentOf(options: AgentOptions): http.Agent {
     const socket = connect(given)
     if (!tls) return socket
     const secured = { ...given, ...(typeof tls === 'object' ? tls : {}) } as nodeTls.ConnectionOptions
-    return nodeTls.connect({ ...secured, socket, path: undefined })
+    beginHandshake(socket)
+    return nodeTls
+      .connect({ ...secured, socket, path: undefined })
+      .once('secureConnect', () => endHandshake(socket))
   }
   return agent
 }

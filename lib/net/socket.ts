@@ -57,6 +57,8 @@ export class Socket extends Duplex implements TransportOwner {
   #acceptor: SocketServer | undefined
   /** @internal Which protocol netstat shows. */
   proto: SocketRow['proto'] = 'stream'
+  /** @internal Whether what comes waits until all that was written is settled (tls-turns.ts). */
+  takesTurns = false
   readonly #own: SocketOptions
   readonly #onRead: OnRead | undefined
   readonly #idle = new IdleTimer(() => this.emit('timeout'))
@@ -67,6 +69,7 @@ export class Socket extends Duplex implements TransportOwner {
   #isAccepted = false
   #isResetting = false
   #isRefd = true
+  #unsettled = 0
   #bytesRead = 0
   #bytesWritten: number | undefined
   readonly #writing = new Writing(() => {
@@ -331,7 +334,7 @@ export class Socket extends Duplex implements TransportOwner {
 
   override _read(): void {
     if (this.connecting || this.#transport === undefined) this.once('connect', () => this._read())
-    else if (!this.#onRead?.hasRest) this.#transport.session.resume()
+    else if (this.#unsettled === 0 && !this.#onRead?.hasRest) this.#transport.session.resume()
   }
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
@@ -388,17 +391,37 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   #put(parts: readonly Buffer[], done: Done): void {
-    this.#writing.begin(parts, done)
+    this.#writing.begin(parts, this.takesTurns ? this.#holdingBack(done) : done)
     if (!this.connecting) {
-      this.#writing.pass(this.#transport)
+      this.#pass()
       return
     }
     const handleClose = (): void => done(beforeConnection())
     this.once('close', handleClose)
     this.once('connect', () => {
       this.off('close', handleClose)
-      this.#writing.pass(this.#transport)
+      this.#pass()
     })
+  }
+
+  #pass(): void {
+    if (this.#unsettled > 0) this.session?.pause()
+    this.#writing.pass(this.#transport)
+  }
+
+  /** Holds back what comes, until `done` has been called and whoever wrote was told of it in a turn of its own. */
+  #holdingBack(done: Done): Done {
+    this.#unsettled += 1
+    return error => {
+      done(error)
+      // The stream tells of it in the next tick, and TLS takes note of that in the next turn.
+      nextTick(() =>
+        nextTurn(() => {
+          if (this.#unsettled > 0) this.#unsettled -= 1
+          if (!this.destroyed) this._read()
+        }),
+      )
+    }
   }
 
   #letGo(error: Error | null, wasConnecting: boolean, isPassedOn: boolean): void {
@@ -451,7 +474,7 @@ export class Socket extends Duplex implements TransportOwner {
   #renew(): void {
     ;(this as unknown as { _undestroy(): void })._undestroy()
     this.#transport = this.#subject = this.#bytesWritten = undefined
-    this.#bytesRead = this.#port = 0
+    this.#bytesRead = this.#port = this.#unsettled = 0
     this.#isAccepted = this.#isResetting = this.#isCut = false
     Reflect.deleteProperty(this, 'write')
   }

@@ -2,7 +2,7 @@
 import type { TLSSocket } from 'node:tls'
 import { systemError } from '../net/errors'
 import type { Socket } from '../net/socket'
-import { nextTick } from '../values/platform'
+import { nextTick, nextTurn } from '../values/platform'
 
 const ADDRESSES = [
   'localAddress',
@@ -54,6 +54,8 @@ export function complete(secure: TLSSocket, below: Socket, allowHalfOpen = below
   // Before Node's own listener, which would show a clean end: whoever ends in order has said so, and the stream above
   // has had its end from that.
   below.prependListener('end', () => {
+    // What was to be written when the alert came would be waited for.
+    if (isTold) nextTurn(() => void (secure.writableLength > 0 && secure.destroy()))
     // Node's own words for an end before that.
     if ((secure as unknown as { secureConnecting?: boolean }).secureConnecting) return
     const { ended } = (secure as unknown as { _readableState: { ended: boolean } })._readableState

@@ -3,7 +3,8 @@ import nodeTls, { type TLSSocket } from 'node:tls'
 import type { ServerOptions } from '../../types/tls'
 import { argType } from '../net/errors'
 import { Server as NetServer } from '../net/server'
-import { Socket } from '../net/socket'
+import type { Socket } from '../net/socket'
+import { beginHandshake, belowOf, endHandshake } from '../net/tls-turns'
 import { complete, endUnsecured } from './securing'
 
 /** What happens to the server below happens to it. */
@@ -25,6 +26,7 @@ export class Server extends nodeTls.Server {
     for (const name of EVENTS) this.#below.on(name, (...args) => void this.emit(name, ...args))
     this.#below.on('connection', (socket: Socket) => {
       socket.on('end', endUnsecured)
+      beginHandshake(socket)
       this.emit('connection', socket)
     })
     // As Node's.
@@ -37,7 +39,9 @@ export class Server extends nodeTls.Server {
     })
     this.prependListener('secureConnection', (secure: TLSSocket) => {
       const below = belowOf(secure)
-      if (below !== undefined) complete(secure, below, Boolean(given.allowHalfOpen))
+      if (below === undefined) return
+      endHandshake(below)
+      complete(secure, below, Boolean(given.allowHalfOpen))
     })
   }
 
@@ -86,11 +90,4 @@ export class Server extends nodeTls.Server {
   override async [Symbol.asyncDispose](): Promise<void> {
     await this.#below[Symbol.asyncDispose]()
   }
-}
-
-/** The socket that a TLS socket of the server runs over. */
-function belowOf(secure: TLSSocket): Socket | undefined {
-  const { _handle: handle } = secure as unknown as { _handle?: { _parentWrap?: { stream?: unknown } } }
-  const stream = handle?._parentWrap?.stream
-  return stream instanceof Socket ? stream : undefined
 }

@@ -6,6 +6,7 @@ import { argValue } from '../net/errors'
 import { connectArguments } from '../net/options'
 import { Socket } from '../net/socket'
 import { type Binding, bindingOf, bound, callable } from '../net/surface'
+import { beginHandshake, endHandshake } from '../net/tls-turns'
 import { complete } from './securing'
 import { Server } from './server'
 
@@ -22,11 +23,11 @@ function surfaceOf(binding: Binding): Tls {
     const given = options as TlsConnectOptions
     const { socket } = given
     if (socket !== undefined) {
-      const secure = nodeTls.connect({ ...given, path: undefined } as nodeTls.ConnectionOptions, listener)
-      if (socket instanceof Socket) {
-        complete(secure, socket)
-        if (socket.connecting) followConnect(secure, socket)
-      }
+      const settings = { ...given, path: undefined } as nodeTls.ConnectionOptions
+      if (!(socket instanceof Socket)) return nodeTls.connect(settings, listener)
+      const secure = begun(settings, socket, listener)
+      complete(secure, socket)
+      if (socket.connecting) followConnect(secure, socket)
       return secure
     }
     const servername = nameOf(given)
@@ -72,7 +73,7 @@ function surfaceOf(binding: Binding): Tls {
 function secured(options: nodeTls.ConnectionOptions, below: Socket, listener?: () => void): TLSSocket {
   let secure: TLSSocket
   try {
-    secure = nodeTls.connect(options, listener)
+    secure = begun(options, below, listener)
   } catch (error) {
     below.on('error', () => {}).destroy()
     throw error
@@ -80,6 +81,20 @@ function secured(options: nodeTls.ConnectionOptions, below: Socket, listener?: (
   complete(secure, below, Boolean((options as { allowHalfOpen?: boolean }).allowHalfOpen))
   showConnecting(secure, below)
   return secure
+}
+
+/** TLS of Node's, whose handshake begins on `below`. */
+function begun(options: nodeTls.ConnectionOptions, below: Socket, listener?: () => void): TLSSocket {
+  beginHandshake(below)
+  try {
+    const secure = nodeTls.connect(options)
+    secure.once('secureConnect', () => endHandshake(below))
+    if (listener !== undefined) secure.once('secureConnect', listener)
+    return secure
+  } catch (error) {
+    endHandshake(below)
+    throw error
+  }
 }
 
 /** As Node's: writes wait for the connect, and are told if it fails. */
