@@ -32,7 +32,7 @@ export function bench(program: Command): void {
     )
     .addArgument(new Argument('[workload]').choices([...WORKLOADS, 'all']).default('all'))
     .option('--size <bytes>', 'payload of a message', count, 16)
-    .option('--duration <time>', 'of each workload', period, 5000)
+    .option('--duration <time>', 'duration of each workload', period, 5000)
     .option('--window <n>', 'requests in flight', count, 64)
     .action(run)
   examples(command, 'selvedge bench --duration 1s', 'selvedge bench request --window 1 --duration 500ms')

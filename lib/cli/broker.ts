@@ -19,7 +19,7 @@ export function broker(program: Command): void {
   const command = talking(program.command('broker'))
     .summary('run a broker')
     .description(
-      'Runs a broker until SIGINT or SIGTERM, then drains it: clients are let go one by one. At SIGHUP it reads users, certificates and limits again.',
+      'Runs a broker until SIGINT or SIGTERM, then drains it: clients are released one by one. At SIGHUP it reads users, certificates and limits again.',
     )
     .option('-p, --port <port>', 'TCP port; 0 is any (default: 3000)', port)
     .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
@@ -30,13 +30,13 @@ export function broker(program: Command): void {
     .option('--tls-ca <file>', 'authorities that sign the certificates of clients; then they need one')
     .option('-c, --config <file>', 'JSON with comments; keys as in the documentation')
     .option('--users <file>', 'who may sign in, and what they may do')
-    .option('--system-password-file <file>', 'password of who may look with netstat and top')
+    .option('--system-password-file <file>', 'password of the system account, for netstat and top')
     .option('--name <name>', 'id of the broker: one token', token)
     .option('--max-connections <n>', 'refuse more connections than that', count)
-    .option('--allow-origin <origin>', 'let pages of this origin in; may be repeated', collected)
+    .option('--allow-origin <origin>', 'allow web pages of this origin; may be repeated', collected)
     .option('--metrics', 'answer GET /metrics, for Prometheus, to this machine')
     .option('--monitor', 'show a page at /monitor, to this machine')
-    .option('--monitor-password-file <file>', 'show it to whoever knows this password')
+    .option('--monitor-password-file <file>', 'show it to anyone with this password')
     .option('--drain-deadline <time>', 'how long a drain may take (default: 10s)', period)
     .option('--check', 'read everything, say what it would do, and exit')
     .action(run)

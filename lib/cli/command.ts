@@ -13,10 +13,13 @@ export function connecting(command: Command): Command {
       '-s, --server <url>',
       'address of the broker; also nats:// and unix: (default: http://127.0.0.1:3000)',
     )
-    .option('--user <name>', 'sign in as; the password comes from --password-file, or is asked for')
+    .option(
+      '--user <name>',
+      'sign in with this name; the password comes from --password-file, or is asked for',
+    )
     .option('--password-file <file>', 'password of --user')
     .option('--token-file <file>', 'sign in with a token; also SELVEDGE_TOKEN')
-    .option('--ca <file>', 'certificates that are trusted, PEM')
+    .option('--ca <file>', 'trusted certificates, PEM')
     .option('--cert <file>', 'certificate of this client, PEM')
     .option('--key <file>', 'private key of --cert, PEM')
     .option('--insecure', 'accept any certificate')

@@ -59,7 +59,7 @@ export async function connectOptions(options: CommonOptions): Promise<ConnectOpt
 async function passwordOf(options: CommonOptions): Promise<string> {
   if (options.passwordFile !== undefined) return secret(options.passwordFile, '--password-file')
   if (process.stdin.isTTY !== true)
-    throw new UsageError('--user needs --password-file where nobody can be asked')
+    throw new UsageError('--user needs --password-file where there is no terminal to ask on')
   return askSecret(`password of ${options.user}: `)
 }
 

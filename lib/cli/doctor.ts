@@ -16,8 +16,8 @@ export function doctor(program: Command): void {
   const command = connecting(program.command('doctor'))
     .summary('find out what is wrong with a setup')
     .description('Checks Node.js, the address, the network, TLS, the sign-in and the broker, in that order.')
-    .option('--subject <subject>', 'check what may be done there, too')
-    .option('--system-password-file <file>', 'password of the system account: look at limits, too')
+    .option('--subject <subject>', 'check the permissions for it, too')
+    .option('--system-password-file <file>', 'password of the system account: check limits, too')
     .action(run)
   examples(command, 'selvedge doctor', 'selvedge doctor --subject orders.new --json')
 }

@@ -26,18 +26,16 @@ interface Options extends CommonOptions {
 export function listen(program: Command): void {
   const command = connecting(program.command('listen'))
     .summary('serve sockets')
-    .description(
-      'Joins the first that connects to stdin and stdout, or answers everybody with --echo or --exec.',
-    )
+    .description('Joins the first client to stdin and stdout, or answers every client with --echo or --exec.')
     .argument('<subject>')
     .addOption(formOption())
     .option('--lines', 'a message for each line (the default on a terminal)')
     .option('--bytes', 'a stream of bytes (the default in a pipe)')
-    .option('--echo', 'send back whatever comes, to everybody')
+    .option('--echo', 'send back whatever each client sends')
     .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
     .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', period, 10_000)
     .addOption(idleOption())
-    .option('--keep', 'wait for the next one when the first has ended')
+    .option('--keep', 'wait for the next client when the first has ended')
     .action(run)
   examples(
     command,

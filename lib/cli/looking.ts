@@ -25,7 +25,7 @@ export function looking(command: Command): Command {
   return connecting(command)
     .option('--system-password-file <file>', 'password of the system account of the broker')
     .option('--filter <text>', 'only connections with this in their id, address or user')
-    .addOption(new Option('--sort <key>', 'what comes first').choices(CONNECTION_SORTS))
+    .addOption(new Option('--sort <key>', 'key to sort by').choices(CONNECTION_SORTS))
     .addOption(
       new Option('--order <order>', 'numbers begin with the largest, the rest with the smallest').choices([
         'asc',

@@ -17,7 +17,7 @@ export function netstat(program: Command): void {
     .description('Shows who is connected to a broker, as its system account (--system-password-file).')
     .option('--connections', 'show connections (the default)')
     .option('--sockets', 'show sockets instead of connections, by subject')
-    .option('--limit <n>', 'at most so many, 1 to 500', limited, 100)
+    .option('--limit <n>', 'show at most this many, 1 to 500', limited, 100)
     .action(run)
   examples(
     command,

@@ -29,7 +29,7 @@ export function pub(program: Command): void {
     .argument('[data]')
     .addOption(headerOption())
     .addOption(formOption())
-    .option('--count <n>', 'publish it so many times', count)
+    .option('--count <n>', 'publish it this many times', count)
     .option('--sleep <time>', 'wait between two messages', duration)
     .option('--lines', 'publish each line of stdin as a message')
     .option('--wait', 'wait until somebody has subscribed')

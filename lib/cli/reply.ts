@@ -33,14 +33,14 @@ export function reply(program: Command): void {
     .argument('[data]')
     .addOption(headerOption())
     .addOption(formOption())
-    .option('--echo', 'answer with what was asked')
+    .option('--echo', 'answer with the payload of the request')
     .option(
       '--exec <command>',
       'answer with the output of a program; anything but exit code 0 is an error answer',
     )
-    .option('--parallel <n>', 'run at most so many programs at once', count, 8)
+    .option('--parallel <n>', 'run at most this many programs at once', count, 8)
     .option('--queue <name>', 'share the requests with others of that queue group')
-    .option('--count <n>', 'stop after so many requests', count)
+    .option('--count <n>', 'stop after this many requests', count)
     .action(run)
   examples(
     command,

@@ -14,7 +14,7 @@ const COST = { N: 16_384, r: 8, p: 1 } as const
 export function passwd(program: Command): void {
   const command = talking(program.command('passwd'))
     .summary('hash a password')
-    .description('Prints the hash of a password that is asked for, or comes from stdin.')
+    .description('Prints the hash of a password, which it asks for or reads from stdin.')
     .action(async (options: Verbosity & { json?: boolean }) => {
       const password = process.stdin.isTTY === true ? await askSecret('password: ') : await firstLine()
       if (password === '') throw new UsageError('the password is empty')

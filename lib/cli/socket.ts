@@ -24,7 +24,7 @@ export function socket(program: Command): void {
   const command = connecting(program.command('socket'))
     .summary('connect a socket to stdin and stdout')
     .description(
-      'Connects to a socket server. After the end of stdin it goes on reading until the peer ends, or sends nothing for the time of --idle. A stdin that is empty, and no file, only listens.',
+      'Connects to a socket server. After the end of stdin it goes on reading until the peer ends, or sends nothing for the time of --idle. An empty stdin that is not a file only listens.',
     )
     .argument('<subject>')
     .addOption(formOption())

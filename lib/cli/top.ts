@@ -33,8 +33,8 @@ export function top(program: Command): void {
   const command = looking(program.command('top'))
     .summary('watch a broker and its busiest connections')
     .description('Shows a broker live, as its system account. Keys: q s f p ? ↑ ↓ Enter.')
-    .option('--interval <time>', 'between two looks', period, 1000)
-    .option('--once', 'one picture, without escape codes')
+    .option('--interval <time>', 'time between updates', period, 1000)
+    .option('--once', 'print one snapshot, without escape codes')
     .action(run)
   examples(
     command,

@@ -28,7 +28,7 @@ interface Tunnel {
 export function expose(program: Command): void {
   const command = tunnel(program.command('expose'))
     .summary('put a TCP server on a subject')
-    .description('Connects whoever connects to SUBJECT to a TCP server or a Unix socket.')
+    .description('Passes connections to SUBJECT on to a TCP server or a Unix socket.')
     .argument('<subject>')
     .argument('<place>', '[HOST:]PORT, or the path of a Unix socket', place)
     .option(
@@ -53,7 +53,7 @@ export function expose(program: Command): void {
 export function forward(program: Command): void {
   const command = tunnel(program.command('forward'))
     .summary('put a subject on a local port')
-    .description('Listens on a port or a Unix socket and connects whoever comes to SUBJECT. Port 0 is any.')
+    .description('Listens on a port or a Unix socket, and passes connections on to SUBJECT. Port 0 is any.')
     .argument('<subject>')
     .argument('<place>', '[HOST:]PORT, or the path of a Unix socket', place)
     .action(async (subject: string, target: NodePlace, options: Options) => {

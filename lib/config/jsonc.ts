@@ -106,13 +106,13 @@ const WORDS: Readonly<Record<string, string>> = {
   CommaExpected: 'a comma is missing',
   CloseBraceExpected: 'a } is missing',
   CloseBracketExpected: 'a ] is missing',
-  EndOfFileExpected: 'there is more behind the end of the value',
+  EndOfFileExpected: 'there is more after the end of the value',
   InvalidCommentToken: 'a comment cannot be here',
   UnexpectedEndOfComment: 'this comment has no end',
   UnexpectedEndOfString: 'this text has no end',
   UnexpectedEndOfNumber: 'this number has no end',
   InvalidUnicode: 'this is no \\uXXXX',
-  InvalidEscapeCharacter: 'there is no such character behind a backslash',
+  InvalidEscapeCharacter: 'there is no such character after a backslash',
   InvalidCharacter: 'a text cannot have this character',
 }
 

@@ -38,7 +38,7 @@ function explain(reasons: readonly string[]): { what: string; fix: string } {
   const override = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
   const known = CAUSES.find(({ pattern }) => reasons.some(reason => pattern.test(reason)))
   if (known !== undefined) return known
-  const [first = 'nothing was said'] = reasons
+  const [first = 'no reason given'] = reasons
   if (override) {
     return {
       what: `NAPI_RS_NATIVE_LIBRARY_PATH is '${override}', which is no binary of this version: ${first}`,

@@ -57,12 +57,12 @@ function optionsOf([where, second, third, ...more]: Arguments): Options {
       options,
     )
   }
-  if (!isHost && third !== undefined) throw invalidType('the third argument', 'absent behind options', third)
+  if (!isHost && third !== undefined) throw invalidType('the third argument', 'absent after options', third)
   if (more.length > 0) throw invalidType('the fourth argument', 'absent: await ready()', more[0])
   if (typeof where === 'string' && !/^\d+$/.test(where)) {
     if (NO_PATH.test(where))
       throw invalidValue('path', 'a socket in the file system, or use (port, host)', where)
-    if (typeof second === 'string') throw invalidType('the second argument', 'options, behind a path', second)
+    if (typeof second === 'string') throw invalidType('the second argument', 'options, after a path', second)
     return { ...options, path: where }
   }
   if (typeof where !== 'number' && typeof where !== 'string') {

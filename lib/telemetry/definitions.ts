@@ -65,7 +65,7 @@ export const DEFINITIONS = {
   },
   selvedge_broker_draining: {
     type: 'gauge',
-    help: 'Whether the broker lets nobody in any more',
+    help: 'Whether the broker accepts no more connections',
     merge: 'max',
   },
   selvedge_broker_connections: {
@@ -76,7 +76,7 @@ export const DEFINITIONS = {
   selvedge_broker_handshakes: { type: 'gauge', help: 'Connections in their handshake' },
   selvedge_broker_connections_limit: {
     type: 'gauge',
-    help: 'How many connections the broker lets in at once',
+    help: 'How many connections the broker accepts at once',
   },
   selvedge_broker_connections_opened_total: {
     type: 'counter',
@@ -90,12 +90,12 @@ export const DEFINITIONS = {
   },
   selvedge_broker_connections_refused_total: {
     type: 'counter',
-    help: 'Connections that were not let in',
+    help: 'Connections that were refused',
     labels: { reason: REFUSALS },
   },
   selvedge_broker_subscriptions: { type: 'gauge', help: 'Subscriptions of all connections' },
   selvedge_broker_patterns: { type: 'gauge', help: 'Distinct patterns that are subscribed to' },
-  selvedge_broker_interest_waits: { type: 'gauge', help: 'Waits for somebody to subscribe' },
+  selvedge_broker_interest_waits: { type: 'gauge', help: 'Pending waits for interest' },
   selvedge_broker_published_messages_total: {
     type: 'counter',
     help: 'Messages accepted from publishers; a chunk is a message',
@@ -159,7 +159,7 @@ export const DEFINITIONS = {
   },
   selvedge_broker_callback_failures_total: {
     type: 'counter',
-    help: 'Callbacks that threw, timed out or gave nonsense',
+    help: 'Callbacks that threw, timed out or returned something invalid',
     labels: { callback: ['getUser', 'isAllowed'] },
   },
   selvedge_broker_config_reload_failures_total: {

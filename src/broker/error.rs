@@ -164,7 +164,7 @@ impl fmt::Display for Refusal {
                     "the arrangements of wildcards in all patterns cost at most {limit}, one each and one a star"
                 )
             }
-            Self::UnknownMessage => write!(f, "the beginning of this message was refused, or given up"),
+            Self::UnknownMessage => write!(f, "the beginning of this message was refused or dropped"),
             Self::TooBig { size, limit } => {
                 write!(f, "payload and headers have {size} bytes, and the limit is {limit}")
             }

@@ -168,13 +168,15 @@ impl fmt::Display for ClientError {
             Self::EndedUnanswered { what, subject } => {
                 write!(
                     f,
-                    "{what} '{subject}': whoever was asked ended before it answered; it may have been done"
+                    "{what} '{subject}': the responder ended before it answered; the request may have been \
+                     handled"
                 )
             }
             Self::BrokerEnded { what, subject } => {
                 write!(
                     f,
-                    "{what} '{subject}': the broker ended before there was an answer; it may have been done"
+                    "{what} '{subject}': the broker ended before there was an answer; the request may have been \
+                     handled"
                 )
             }
             Self::Unsent { count } => {

@@ -222,7 +222,7 @@ impl CloseReason {
             Self::Unsendable(text) => format!("the other side closed: {text}"),
             Self::Refused(error) => format!("the other side closed: {error}"),
             Self::Misbehaved(error) => format!("the other side closed: {error}"),
-            Self::Timeout => "the other side closed: it heard no sign of life from here".to_owned(),
+            Self::Timeout => "the other side closed: it heard nothing from here for too long".to_owned(),
             Self::ListenerEnded(Failure { code: Code::Superseded, .. }) => {
                 "the server of the socket was superseded: another one listens with its id".to_owned()
             }
@@ -345,7 +345,7 @@ impl From<RequestFailure> for Failure {
             }
             RequestFailure::AwayAfterAll => (
                 Code::BrokenPipe,
-                "the other side of the socket went away before it replied; it may have been done",
+                "the other side of the socket went away before it replied; the request may have been handled",
             ),
             RequestFailure::PeerLeft => {
                 (Code::Draining, "the other side went away before it handled this request; it was not done")

@@ -151,7 +151,7 @@ async fn accept_connection(
         }
         // Nobody was turned away: it looked whether somebody listens, as balancers do, and `doctor`.
         Err(LinkError::Closed) if bytes.is_empty() => {
-            return Err(LinkError::Refused("it said nothing and went".to_owned()));
+            return Err(LinkError::Refused("it closed without sending anything".to_owned()));
         }
         Err(error) => return Err(error),
     };

@@ -13,7 +13,7 @@ export const nobodyCame = (what: string, subject: string): Failure => {
 export const connectionLost = (subject: string, cause: Failure): Failure =>
   withCause(timeout('publish', subject, ': the connection was lost'), cause)
 export const unanswered = (what: string, subject: string): Failure =>
-  new Failure('EPIPE', `${what} '${subject}': whoever was asked ended; it may have been done`)
+  new Failure('EPIPE', `${what} '${subject}': the responder ended; the request may have been handled`)
 export const full = (limit: number): Failure =>
   new Failure('ENOBUFS', `more than ${limit} bytes wait for the connection`)
 export const closed = (): Failure => new Failure('ERR_CLOSED', 'closed')

@@ -72,7 +72,7 @@ export const requestFailures = {
   noAnswer: (): Failure => request(503, 'the other side has no answer', false),
   away: (): Failure => request(503, 'the other side of the socket is away; nothing was sent', true),
   awayAfterAll: (): Failure =>
-    request('EPIPE', 'the other side of the socket went away; it may have been done', false),
+    request('EPIPE', 'the other side of the socket went away; the request may have been handled', false),
   left: (): Failure => request('ERR_DRAINING', 'the other side went away; it was not done', true),
   full: (): Failure => request('ENOBUFS', 'too many requests wait for their answers', true),
   refused: (code: string, text: string, isUnhandled: boolean): Failure =>

@@ -84,13 +84,13 @@ fn of_certificate(problem: &CertificateError) -> Failure {
                 "the certificate of the other end cannot be trusted: {}",
                 match other {
                     E::UnknownIssuer =>
-                        "nobody whom we know has signed it (the option ca says whom we know)".to_owned(),
+                        "it is not signed by a trusted authority (the option ca names them)".to_owned(),
                     E::Other(other) if is_authority(other) => "it is the certificate of an authority, as `openssl \
                          req -x509` makes it by default: a server may show it only to those who have the very \
                          same one in the option ca"
                         .to_owned(),
-                    E::BadSignature => "another one than we know by that name has signed it (the option ca says whom we \
-                         know)"
+                    E::BadSignature => "it is signed by a different authority than the trusted one of that name (the \
+                         option ca names it)"
                         .to_owned(),
                     other => other.to_string(),
                 }
@@ -113,7 +113,7 @@ mod tests {
         let rows = [
             (named(vec![]), Code::TlsName, "has no subjectAltName"),
             (named(vec!["DnsName(\"b.example\")".into()]), Code::TlsName, "b.example"),
-            (CertificateError::BadSignature, Code::TlsUntrusted, "another one than we know by that name"),
+            (CertificateError::BadSignature, Code::TlsUntrusted, "a different authority than the trusted one"),
         ];
         for (problem, code, text) in rows {
             let failure = of_certificate(&problem);
