@@ -273,9 +273,9 @@ export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 
 /** How several replies are waited for. */
 export interface RequestManyOptions extends RequestOptions {
-  /** Ends after so many replies. @default no limit */
+  /** Ends after this many replies. @default no limit */
   maxMessages?: number | undefined
-  /** Ends after so many milliseconds without another reply, after the first one. @default until `timeout` */
+  /** Ends after this many milliseconds without another reply, after the first one. @default until `timeout` */
   maxWait?: number | undefined
 }
 
@@ -600,8 +600,8 @@ export interface MonitorOptions {
 export declare function processMetrics(): MetricFamily[]
 
 /**
- * Returns metrics as text: Prometheus' format 0.0.4, or OpenMetrics 1.0. The names are our own, so the text can stand
- * behind that of `prom-client`.
+ * Returns metrics as text: Prometheus' format 0.0.4, or OpenMetrics 1.0. The names are our own, so the text
+ * can follow that of `prom-client`.
  */
 export declare function formatMetrics(
   families: readonly MetricFamily[],
@@ -1012,7 +1012,7 @@ export interface Connection extends EventEmitter {
   emit(event: string, ...args: Agreed[]): boolean
   /** The same; resolves with the answer. */
   emitWithAck(event: string, ...args: Agreed[]): Promise<Agreed>
-  /** The same within so many ms. The function of `emit` gets an error first. */
+  /** The same within this many ms. The function of `emit` gets an error first. */
   timeout(ms: number): {
     /** As `emit`; the function gets an error, or `null`, before the answer. */
     emit(event: string, ...args: Agreed[]): boolean
@@ -1090,7 +1090,7 @@ export interface SubscriptionOptions {
   timeout?: number | undefined
   /** Stops the waiting of `subscribe`, with `"ABORT_ERR"`: nothing is subscribed then. */
   signal?: AbortSignal | undefined
-  /** Ends after so many messages. @default no limit */
+  /** Ends after this many messages. @default no limit */
   maxMessages?: number | undefined
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
   maxQueueBytes?: number | undefined
@@ -1201,11 +1201,11 @@ export interface SocketSettings {
    */
   slowConsumer?: 'wait' | 'close' | undefined
   /**
-   * With `'close'`: after so many milliseconds without an acknowledgement while half of the window (`maxQueueSize`,
+   * With `'close'`: after this many milliseconds without an acknowledgement while half of the window (`maxQueueSize`,
    * `maxQueueBytes`) is used. @default 30_000
    */
   slowConsumerTimeout?: number | undefined
-  /** Pings the other side after so many ms without a message from it; 0 or less: never. @default 45_000 */
+  /** Pings the other side after this many ms without a message from it; 0 or less: never. @default 45_000 */
   keepAlive?: number | undefined
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
   keepAliveTimeout?: number | undefined
@@ -1410,8 +1410,8 @@ export interface Broadcast<
 /** Options of a socket that connects. */
 export interface SocketConnectOptions extends SocketSettings {
   /**
-   * One token, of at most 1024 bytes. @default a random one; for a client with the `inboxPrefix` `_INBOX_<name>` behind `<name>~`
-   * (`privateEnds`)
+   * One token, of at most 1024 bytes. @default a random one; for a client with the `inboxPrefix`
+   * `_INBOX_<name>` preceded by `<name>~` (`privateEnds`)
    */
   id?: string | undefined
   /**
@@ -1420,7 +1420,7 @@ export interface SocketConnectOptions extends SocketSettings {
    */
   reconnection?: boolean | undefined
   /**
-   * Whether it waits for a server while nobody listens, the first time: for ever, not at all, or so many milliseconds. Then it
+   * Whether it waits for a server while nobody listens, the first time: for ever, not at all, or this many milliseconds. Then it
    * closes with `503`. Without a broker it is not known who listens: that time does not count. @default true
    */
   wait?: boolean | number | undefined
@@ -1515,7 +1515,7 @@ export interface SocketStats {
   /** Volatile messages that were dropped. */
   readonly volatileDropped: number
   /**
-   * Messages whose `ttl` was over: here before they were sent, or sent again, or before they were handed over.
+   * Messages whose `ttl` was over: here before they were sent, or sent again, or before they were delivered.
    */
   readonly expired: number
   /** Messages written and not acknowledged. */
@@ -1675,7 +1675,7 @@ declare abstract class ConatSocketBase<
   /**
    * Has a function answer requests: what it returns or resolves with is the answer, what it throws an error answer, with
    * text, code and `data` as `request` says. Of several functions and listeners the first answer counts. A socket of Conat
-   * is told of an error in the headers `error` and `code`.
+   * gets an error in the headers `error` and `code`.
    *
    * @example
    * socket.handle(async question => await find(question))
@@ -1685,7 +1685,7 @@ declare abstract class ConatSocketBase<
   ): this
   /**
    * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
-   * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
+   * message is acknowledged as soon as it is returned, so that a program that takes exactly three leaves none
    * open. Leave it with `return()` when another loop, or a listener, reads the rest.
    *
    * @example
@@ -1708,7 +1708,7 @@ declare abstract class ConatSocketBase<
    */
   waitUntilWritable(options?: WaitOptions): Promise<void>
   /**
-   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · the reason
+   * Waits for the state `ready`: for ever, or this many ms, or as the options say. @throws {FabricError} `408` · the reason
    * of `closed`, or `"ERR_CLOSED"` after a close on this side · `"ABORT_ERR"`
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
@@ -1933,7 +1933,7 @@ export interface EndOptions {
 export interface SocketServerEvents<Socket = ServerSocket> {
   /** Held back until there is a listener or a loop: at most 10 000, further ones are closed. */
   connection: [socket: Socket]
-  /** Another server of the subject was lost, with its members and so many broadcasts that it may not have. */
+  /** Another server of the subject was lost, with its members; `undelivered` is the number of broadcasts that it may not have. */
   peerLost: [lost: { id: string; undelivered: number }]
   disconnected: []
   connecting: []
@@ -2049,7 +2049,7 @@ export declare class ConatSocketServer<
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**
-   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · the reason
+   * Waits for the state `ready`: for ever, or this many ms, or as the options say. @throws {FabricError} `408` · the reason
    * of `closed`, or `"ERR_CLOSED"` after a close on this side · `"ABORT_ERR"`
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
@@ -2589,7 +2589,7 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    */
   setLimits(limits: LimitChanges): void
   /**
-   * Waits until it listens: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · `"ABORT_ERR"` ·
+   * Waits until it listens: for ever, or this many ms, or as the options say. @throws {FabricError} `408` · `"ABORT_ERR"` ·
    * `"EADDRINUSE"` … why it cannot
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>

@@ -185,7 +185,7 @@ export interface SubscriptionOptions extends WaitOptions {
    * else one of its own
    */
   queue?: string | undefined
-  /** Ends after so many messages. @default no limit */
+  /** Ends after this many messages. @default no limit */
   maxMessages?: number | undefined
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
   maxQueueBytes?: number | undefined
@@ -286,7 +286,7 @@ export interface SocketOptions {
   maxQueueBytes?: number | undefined
   /** Bytes of one message. @default those of the client */
   maxMessageBytes?: number | undefined
-  /** Pings the other side after so many ms without a message from it; 0 or less: never. @default 45_000 */
+  /** Pings the other side after this many ms without a message from it; 0 or less: never. @default 45_000 */
   keepAlive?: number | undefined
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
   keepAliveTimeout?: number | undefined
@@ -399,7 +399,7 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   waitUntilDrain(options?: WaitOptions): Promise<void>
   /** Resolves when `write` would return `true`. @throws {FabricError} as `drain` */
   waitUntilWritable(options?: WaitOptions): Promise<void>
-  /** Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} as above */
+  /** Waits for the state `ready`: for ever, or this many ms, or as the options say. @throws {FabricError} as above */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /** Holds data back from listeners and iterators until `resume()`. */
   pause(): this

@@ -44,7 +44,7 @@ export interface NetOptions {
   window?: number | undefined
   /**
    * When the socket is closed, by `destroy` or because both ends have ended, the delivery of what was written goes on, and keeps the
-   * process alive, until so many milliseconds pass without an acknowledgement. 0: not at all. A socket that has ended, and whose
+   * process alive, until this many milliseconds pass without an acknowledgement. 0: not at all. A socket that has ended, and whose
    * other end has not, is open, and waits like every open one. @default 60_000
    */
   linger?: number | undefined

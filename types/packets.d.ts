@@ -348,7 +348,7 @@ export declare class PacketRegistry<const M extends Packets = {}> {
     options?: PublishOptions,
   ): Promise<Published>
   /**
-   * Subscribes to packets; everything else is passed over, and counted.
+   * Subscribes to packets; everything else is ignored, and counted.
    *
    * @throws {FabricError} as `client.subscribe`
    * @example

@@ -253,11 +253,11 @@ export const DEFINITIONS = {
   },
   selvedge_socket_expired_messages_total: {
     type: 'counter',
-    help: 'Messages that were not handed over, since their ttl was over',
+    help: 'Messages that were not delivered, since their ttl was over',
   },
   selvedge_socket_foreign_messages_total: {
     type: 'counter',
-    help: 'Messages that are no part of a stream, and were passed over',
+    help: 'Messages that are no part of a stream, and were ignored',
   },
   selvedge_socket_undelivered_messages_total: {
     type: 'counter',

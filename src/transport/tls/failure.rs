@@ -113,7 +113,7 @@ mod tests {
         let rows = [
             (named(vec![]), Code::TlsName, "has no subjectAltName"),
             (named(vec!["DnsName(\"b.example\")".into()]), Code::TlsName, "b.example"),
-            (CertificateError::BadSignature, Code::TlsUntrusted, "a different authority than the trusted one"),
+            (CertificateError::BadSignature, Code::TlsUntrusted, "a different authority"),
         ];
         for (problem, code, text) in rows {
             let failure = of_certificate(&problem);
