@@ -3,7 +3,7 @@
 /** The longest text that it is told. */
 const MAX_LENGTH = 500
 
-/** Returns the words of a reason, with its code. */
+/** Returns the text of a reason, with its code. */
 export function abortText(reason: unknown): string {
   const { message, code, name } = (typeof reason === 'object' && reason !== null ? reason : {}) as {
     message?: unknown

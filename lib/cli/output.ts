@@ -9,7 +9,8 @@ let failure: NodeJS.ErrnoException | undefined
 
 /**
  * Stops the command in order when its stdout fails: in silence if its reader has gone away (`| head -1`), which is no
- * failure; else, as on a full disk, it is told of on stderr. A stderr that fails changes nothing but what is said.
+ * failure; else, as on a full disk, it is reported on stderr. A stderr that fails changes nothing but what is
+ * said.
  */
 export function watchOutput(): void {
   process.stderr.on('error', () => {})

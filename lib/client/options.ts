@@ -140,7 +140,7 @@ function httpHeaders(options: ConnectOptions): ConnectOptions['extraHeaders'] {
   return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
 }
 
-/** A user or a token, as HTTP has it; NATS has words of its own for them. */
+/** A user or a token, as HTTP has it; NATS has its own fields for them. */
 function withAuthorization(options: ConnectOptions): ConnectOptions['extraHeaders'] {
   const { extraHeaders, user, password = '', token } = options
   if ((user === undefined && token === undefined) || isOnNats(options)) return extraHeaders

@@ -409,7 +409,9 @@ export class Socket extends Duplex implements TransportOwner {
     this.#writing.pass(this.#transport)
   }
 
-  /** Holds back what comes, until `done` has been called and whoever wrote was told of it in a turn of its own. */
+  /**
+   * Holds back what comes, until `done` has been called and the writer has been told, in a turn of its own.
+   */
   #holdingBack(done: Done): Done {
     this.#unsettled += 1
     return error => {

@@ -198,7 +198,8 @@ export class AskedRequests {
   }
 
   /**
-   * Answers with what a handler has thrown. Returns `false` if it has answered before: then nobody is told of it.
+   * Answers with what a handler has thrown. Returns `false` if it has answered before: then the requester
+   * does not get it.
    */
   #answerThrown(request: StreamRequest, message: Message, error: unknown): boolean {
     // Whoever asked may have gone: handlers throw then, because their signal was aborted.

@@ -301,7 +301,7 @@ export abstract class ConatSocketBase
     return this
   }
 
-  /** Iterates over the data as `[data, headers]`; a message is consumed when it is handed out. */
+  /** Iterates over the data as `[data, headers]`; a message is consumed when it is returned. */
   iter(): DataIterator {
     return this.#openReceiver().iterate(true)
   }

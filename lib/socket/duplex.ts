@@ -74,7 +74,7 @@ class SocketDuplex extends Duplex implements WrittenStream {
   #isWanted = false
   /** The socket is closed: how the stream ends behind what is left, `null` in order. */
   #outcome: FabricError | null | undefined
-  /** What came last is no value of a stream: nothing behind it is handed out. */
+  /** The last message is not a value of a stream: nothing after it is delivered. */
   #isRefused = false
   /** The socket below has been told. */
   #isOver = false

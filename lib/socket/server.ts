@@ -181,7 +181,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
   }
 
-  /** The connections, those included that were not handed out yet. */
+  /** The connections, including those that were not delivered yet. */
   [Symbol.asyncIterator](): ConnectionIterator {
     const loop = this.#connections.iterate()
     if (this.state === 'closed') this.#connections.end(this.#lifecycle.reason)

@@ -16,7 +16,7 @@ pub struct Wanted {
     pub descending: bool,
     /// A part of the id, the address or the user.
     pub filter: String,
-    /// So many of them are passed over.
+    /// How many of them to skip.
     pub offset: usize,
     /// At most so many are returned.
     pub limit: usize,

@@ -1,5 +1,5 @@
-//! What the client of one connection has told of the ends of its sockets: for people who look, never for a
-//! decision.
+//! What the client of one connection has reported about the ends of its sockets: for people who look, never
+//! for a decision.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ impl SocketReports {
         self.told.get(&(end, id.into()))
     }
 
-    /// Returns what was told of servers' ends, by the socket's id.
+    /// Returns what was reported about servers' ends, by the socket's id.
     pub(super) fn servers(&self) -> impl Iterator<Item = (&str, &Told)> {
         let all = self.told.iter().filter(|((end, _), _)| *end == SocketEndName::Server);
         all.map(|((_, id), told)| (&**id, told))

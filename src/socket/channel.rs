@@ -365,7 +365,7 @@ impl Channel {
         self.handle_stream_message(now, message)
     }
 
-    /// Counts a message that is passed over, as no peer of this incarnation sends it.
+    /// Counts a message that is ignored, since no peer of this incarnation sends it.
     pub(super) fn note_foreign(&mut self, now: Instant, why: &PeerMisbehaved) {
         if let Some((conat, mut around)) = self.conat() {
             conat.handle_foreign(now, why, &mut around);

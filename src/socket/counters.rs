@@ -7,6 +7,6 @@ pub struct SocketCounters {
     pub resent: u64,
     /// Messages that were here already.
     pub duplicates: u64,
-    /// Messages that were not from the peer, or nothing that it could have said: passed over.
+    /// Messages that were not from the peer, or that it could not have sent: ignored.
     pub foreign: u64,
 }

@@ -260,7 +260,7 @@ impl Receiver {
         self.next - 1 - self.acked_by_app
     }
 
-    /// Starts anew with the peer: it may have lost our last ack, or we its last message.
+    /// Starts over with the peer: it may have lost our last ack, or we its last message.
     pub fn attach(&mut self) {
         self.attached = true;
         self.doubted_acks.handle_answer();

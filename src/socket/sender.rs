@@ -227,7 +227,7 @@ impl Sender {
         self.stalls_at.is_some_and(|at| at <= now)
     }
 
-    /// Starts anew with the peer: what left before may be lost, so the last message goes again.
+    /// Starts over with the peer: what left before may be lost, so the last message goes again.
     pub fn attach(&mut self, now: Instant) {
         self.attached = true;
         self.pause.reset();

@@ -1,5 +1,5 @@
-//! Whether whoever was asked, and does not answer, is gone: when that is to be looked up, where the fabric
-//! has no word for the end of a process.
+//! Decides when to check whether a responder that does not answer is gone, where the fabric cannot report the
+//! end of a process.
 
 use std::time::{Duration, Instant};
 

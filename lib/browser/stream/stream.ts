@@ -35,7 +35,7 @@ export interface StreamSettings {
 
 /** What is around a stream. */
 export interface StreamHost {
-  /** Sends to the other end; a `probe` is told of when nobody gets it. */
+  /** Sends to the other end; a `probe` is reported when nobody gets it. */
   transmit(fields: Fields, items: Item[], isProbe: boolean): void
   /** Hands over an item. Returns whether the application will say that it has handled it; else it counts at once. */
   deliver(item: Item): boolean

@@ -7,7 +7,7 @@ export const PONG = 5
 export const CONTROL = 6
 export const WATCH = 7
 export const WATCHED = 8
-/** Types from here on are passed over. */
+/** Types from here on are ignored. */
 export const LATER = 128
 
 export const ACK = 1

@@ -118,7 +118,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return isObject && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** Returns what the other side is told of an error: never a stack, nor a code of the system. */
+/** Returns what the other side is told about an error: never a stack, nor a code of the system. */
 export function wireErrorOf(error: unknown, exposeErrors: boolean): WireError {
   if (error instanceof ValidationError && error.payload !== undefined) {
     return { code: error.code, reason: error.reason, payload: error.payload }

@@ -20,7 +20,7 @@ export class Calls {
   #timer: Timer | undefined
   #due = Number.POSITIVE_INFINITY
 
-  /** `handleExpired` is told of each call that got no answer in time, when it is closed already. */
+  /** `handleExpired` is called with each call that got no answer in time, after it was closed. */
   constructor(handleExpired: (call: number) => void) {
     this.#handleExpired = handleExpired
   }

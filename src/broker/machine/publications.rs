@@ -45,7 +45,7 @@ impl Broker {
         }
     }
 
-    /// Whether a peer can be told that whoever it has asked has ended. Conat's protocol has no word for it.
+    /// Whether a peer can be told that its responder has ended. Conat's protocol cannot express it.
     pub(super) fn hears_of_ends(&self, peer: PeerId) -> bool {
         self.peers.get(peer).is_some_and(|entry| entry.carrier != Carrier::Conat)
     }

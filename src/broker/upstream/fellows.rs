@@ -299,7 +299,7 @@ impl Fellows {
         MIN_AGE + self.pace().mul_f64(1.0 + PACE_SPREAD) + UNDER_WAY
     }
 
-    /// Returns the last words of a gateway that ends.
+    /// Returns the last message of a gateway that ends.
     pub(super) fn last_words(&mut self) -> Vec<GatewayWord> {
         if self.says_at.take().is_none() {
             return Vec::new();
@@ -376,9 +376,9 @@ impl Asked {
     }
 }
 
-/// Between two words of one gateway, where there are few.
+/// Between two messages of one gateway, where there are few.
 const PACE: Duration = Duration::from_millis(400);
-/// Between two words of any gateways, where there are many.
+/// Between two messages of any gateways, where there are many.
 const SHARE: Duration = Duration::from_millis(10);
 /// By how much of it the pause of one gateway may be longer or shorter.
 const PACE_SPREAD: f64 = 0.1;

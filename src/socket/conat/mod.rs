@@ -31,7 +31,7 @@ pub(super) struct Conat {
     ack: u32,
     missing: u32,
     ping: u32,
-    /// Messages that were passed over.
+    /// Messages that were ignored.
     foreign: u64,
     /// The counters that were last reported to the application.
     counters: SocketCounters,

@@ -43,7 +43,7 @@ impl Offer {
         if self.joins { joint_tag(self.tag, other) } else { self.tag }
     }
 
-    /// Reads it. One that is malformed is none; what a later version adds is passed over.
+    /// Reads it. A malformed one counts as none; what a later version adds is ignored.
     pub fn of_headers(headers: &Headers) -> Option<Self> {
         let stream = json::member(headers.json.as_ref()?.as_str(), "stream")?;
         let (mut version, mut tag, mut answers, mut windows, mut first) = (None, None, None, None, None);
