@@ -1,5 +1,5 @@
 // Single attacks that need a door, a wire or a process of their own, beside a watched neighbour: questions to isAllowed, reports,
-// answers to a server's questions, headers of one's own, the context of whoever loads the package.
+// answers to a server's questions, headers of one's own, the context of whoever loads the package, memory of patterns.
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -29,6 +29,8 @@ function member(options: ConnectOptions = {}): Client {
   return client
 }
 
+const memory = async (): Promise<number> =>
+  (await arena.broker.ask<{ memoryBytes: number }>('totals')).memoryBytes
 describe.each(DOORS)('at the door %s', door => {
   test('one frame of 2000 patterns asks isAllowed about as many as are allowed', async () => {
     const stranger = await come(door)
@@ -36,6 +38,19 @@ describe.each(DOORS)('at the door %s', door => {
     await stranger.subscribe(many(2000, n => `asked${DOORS.indexOf(door)}.${n}`))
     // The neighbour's and the victim's own questions are few.
     expect((await arena.broker.ask<number>('asked')) - before).toBeLessThanOrEqual(600)
+  })
+
+  test('2000 patterns of 512 tokens, none like another, take no more than what was said many times', async () => {
+    const said = 2 * 1024 * 1024
+    for (let visitor = 0; visitor < 4; visitor++) {
+      const stranger = await come(door)
+      const patterns = many(500, n => `x${visitor}_${n}.${many(510, at => (n * (at + 7)) % 97).join('.')}`)
+      for (const from of [0, 250]) await stranger.subscribe(patterns.slice(from, from + 250))
+    }
+    // What it counts; what the process takes is looked at after each test.
+    const held = await memory()
+    expect(held).toBeGreaterThan(said)
+    expect(held).toBeLessThan(30 * said)
   })
 
   test('one message 5000 times is reported a few times only', async () => {

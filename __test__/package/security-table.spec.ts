@@ -6,7 +6,7 @@ const ROOT = join(__dirname, '../..')
 const text = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8')
 
 test('every file that it names is there', () => {
-  const names = [...text.matchAll(/`((?:__test__|src|fuzz|docs)\/[\w./-]+)`/g)].map(([, name]) => name!)
+  const names = [...text.matchAll(/`((?:__test__|tests|src|fuzz|docs)\/[\w./-]+)`/g)].map(([, name]) => name!)
   expect(names.length).toBeGreaterThan(20)
   expect(names.filter(name => !existsSync(join(ROOT, name)))).toEqual([])
 })

@@ -10,9 +10,9 @@ export const CA = read('ca.pem')
 /** Has signed none of them. */
 export const OTHER_CA = read('other-ca.pem')
 
-/** `server` and `renewed` are for localhost, `elsewhere` for another name; `expired` was; `client` is Ada's. `self-signed` is an authority by its own signature; so is `no-names`, which has only a CN. */
+/** `server` and `renewed` are for localhost, `elsewhere` for another name; `expired` was; `client` is Ada's. `self-signed` is an authority by its own signature; so are `same-name`, somebody else's, and `no-names`, which has only a CN. */
 export function material(
-  name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 'client' | 'self-signed' | 'no-names',
+  name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 'client' | 'self-signed' | 'same-name' | 'no-names',
 ): {
   key: string
   cert: string

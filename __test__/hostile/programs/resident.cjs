@@ -3,6 +3,8 @@ const { EventEmitter, once } = require('node:events')
 const { connect, init } = require('selvedge')
 
 const [role, address] = process.argv.slice(2)
+/** Where the broker is, for those who live beside it. */
+const there = () => ({ noCache: true, ...(address.startsWith('{') ? JSON.parse(address) : { address }) })
 const broken = []
 process.on('uncaughtException', error => broken.push(String(error.stack)))
 process.on('unhandledRejection', error => broken.push(String(error?.stack ?? error)))
@@ -53,7 +55,7 @@ const roles = {
 
   /** An echo among honest people; notes the longest that an answer took. */
   async neighbour() {
-    const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
+    const [host, guest] = [connect(there()), connect(there())]
     host.socket.listen('honest').on('connection', socket => socket.on('data', data => socket.write(data)))
     const socket = guest.socket.connect('honest')
     await socket.waitUntilReady()
@@ -85,7 +87,7 @@ const roles = {
 
   /** Sockets, a subscription and a service that the attacker writes to. */
   async victim() {
-    const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
+    const [host, guest] = [connect(there()), connect(there())]
     const server = host.socket.listen('victim')
     const sockets = {}
     const arrivals = new EventEmitter()

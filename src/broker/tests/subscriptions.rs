@@ -83,6 +83,29 @@ fn a_client_has_a_limit_of_subscriptions_and_a_hub_a_higher_one() {
 }
 
 #[test]
+fn the_bytes_of_a_connections_patterns_are_bounded_whatever_their_number() {
+    let mut stage = Stage::new();
+    let [peer, other] = stage.joined();
+    let pattern = |n: usize| format!("{}{n:03}", "x".repeat(8000));
+    // 1 MB for 500 subscriptions, with their queues.
+    let most = 500 * 2048 / 8004;
+    for n in 0..most {
+        assert_eq!(stage.subscribe(peer, &pattern(n), "q"), Reply::Subscribed(vec![Ok(Added)]));
+    }
+    let (message, code) = error_of(stage.subscribe(peer, &pattern(most), "q"));
+    assert!(message.contains("1024000 bytes"), "{message}");
+    assert_eq!(code, Some(429));
+    assert_eq!(stage.publish(other, &pattern(most), "x"), 0, "nothing of it is there");
+    // Once more is no more; short ones fit; others have their own; what it gives back, it can use again.
+    assert_eq!(stage.subscribe(peer, &pattern(0), "q"), Reply::Subscribed(vec![Ok(AlreadyAdded)]));
+    assert_eq!(stage.subscribe(peer, "short", "q"), Reply::Subscribed(vec![Ok(Added)]));
+    assert_eq!(stage.subscribe(other, &pattern(most), "q"), Reply::Subscribed(vec![Ok(Added)]));
+    stage.unsubscribe(peer, &pattern(0));
+    assert_eq!(stage.subscribe(peer, &pattern(most), "q"), Reply::Subscribed(vec![Ok(Added)]));
+    assert_eq!(error_of(stage.subscribe(peer, &pattern(0), "q")).1, Some(429));
+}
+
+#[test]
 fn a_connect_behind_its_own_refused_subscription_is_given_to_nobody() {
     let limit = |max| BrokerConfig { max_subscriptions_per_client: max, ..Default::default() };
     let mut stage = Stage::with(limit(1), 1);

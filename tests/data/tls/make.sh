@@ -33,10 +33,12 @@ certificate renewed '/CN=selvedge test server, renewed' 'DNS:localhost,IP:127.0.
 certificate elsewhere '/CN=selvedge test server, elsewhere' 'DNS:elsewhere.example' 20250101000000Z 21250101000000Z
 certificate expired '/CN=selvedge test server, expired' 'DNS:localhost,IP:127.0.0.1' 20200101000000Z 20210101000000Z
 certificate client '/CN=selvedge test client' 'DNS:ada.users.example,URI:spiffe://example/ada' 20250101000000Z 21250101000000Z
-# As openssl makes it by default: an authority by its own signature.
-key self-signed
-openssl req -x509 -new -key self-signed.key.pem -days 36500 -subj /CN=localhost -out self-signed.pem \
-  -addext subjectAltName=DNS:localhost
+# As openssl makes it by default: an authority by its own signature; and somebody else's, for the same name.
+for name in self-signed same-name; do
+  key "$name"
+  openssl req -x509 -new -key "$name.key.pem" -days 36500 -subj /CN=localhost -out "$name.pem" \
+    -addext subjectAltName=DNS:localhost
+done
 
 # And as it makes it by default: its name stands in CN alone.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout no-names.key.pem -days 36500 \
