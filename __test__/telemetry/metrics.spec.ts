@@ -8,6 +8,7 @@ import {
   init,
   type MetricFamily,
   processMetrics,
+  type ServerSocket,
 } from 'selvedge'
 import { describeFabric, type Kind } from '../support/fabrics'
 import { parseMetrics } from '../support/prometheus'
@@ -283,6 +284,49 @@ describe('of one broker', () => {
     await client.close()
   })
 })
+
+test('rooms are counted by who is in at a server, which others there are, and what was lost with one', async () => {
+  await using broker = init({ port: 0, host: '127.0.0.1' })
+  await broker.waitUntilReady()
+  const [one, two, guests] = [broker.client(), broker.client(), broker.client()]
+  const listeners = [one, two].map((client, n) => client.socket.listen('chat', { id: `server${n}` }))
+  await Promise.all(listeners.map(listener => listener.waitUntilReady()))
+  const told = (client: Client): number[] => [
+    value(client, 'selvedge_rooms'),
+    value(client, 'selvedge_room_members'),
+    value(client, 'selvedge_room_peers', { state: 'live' }),
+    value(client, 'selvedge_room_peers', { state: 'stale' }),
+    value(client, 'selvedge_room_undelivered_broadcasts_total'),
+  ]
+  expect(told(one)).toEqual([0, 0, 0, 0, 0])
+  const members = await Promise.all(
+    listeners.map(async listener => {
+      const connection = once(listener, 'connection')
+      guests.socket.connect('chat', { loadBalancer: () => listener.id })
+      return ((await connection) as [ServerSocket])[0]
+    }),
+  )
+  members[0]!.join(['lobby', 'garden'])
+  members[1]!.join('lobby')
+  await until(() => listeners.every(listener => listener.room('lobby').members.size === 2))
+  expect([told(one), told(two)]).toEqual([
+    [2, 2, 1, 0, 0],
+    [1, 1, 1, 0, 0],
+  ])
+  expect(value(processMetrics(), 'selvedge_room_members')).toBeGreaterThanOrEqual(3)
+  members[0]!.leave('garden')
+  expect(told(one).slice(0, 2)).toEqual([1, 1])
+  // It goes without a word, and what is written then is not known to have arrived.
+  const lost = once(listeners[0]!, 'peerLost')
+  two.disconnect()
+  await until(() => told(one)[3] === 1)
+  for (let n = 0; n < 3; n++) listeners[0]!.to('lobby').write(n)
+  expect(await lost).toEqual([{ id: 'server1', undelivered: 3 }])
+  expect(told(one)).toEqual([1, 1, 0, 0, 3])
+  await Promise.all([one, two, guests].map(client => client.close()))
+  expect(told(one)[4]).toBe(3)
+  expect(told(one).slice(0, 4)).toEqual([0, 0, 0, 0])
+}, 30_000)
 
 describe('the text', () => {
   let broker: ConatServer

@@ -2,6 +2,7 @@
 import type { MetricFamily } from '../../index'
 import type { ClientContext } from '../messaging/client-context'
 import { ConatSocketBase } from '../socket/base'
+import { ConatSocketServer } from '../socket/server'
 import { addBuild } from '../telemetry/build'
 import { Families } from '../telemetry/families'
 
@@ -28,6 +29,16 @@ export function clientMetrics({
       families.add('selvedge_sockets', found.length, { role, state })
     }
   }
+  const rooms = [...children].flatMap(child =>
+    child instanceof ConatSocketServer ? (child.roomTally ?? []) : [],
+  )
+  const sum = (name: 'rooms' | 'members' | 'live' | 'stale'): number =>
+    rooms.reduce((total, tally) => total + tally[name], 0)
+  families
+    .add('selvedge_rooms', sum('rooms'))
+    .add('selvedge_room_members', sum('members'))
+    .add('selvedge_room_peers', sum('live'), { state: 'live' })
+    .add('selvedge_room_peers', sum('stale'), { state: 'stale' })
   counters.addTo(
     families,
     sockets.map(socket => socket.tally),

@@ -95,6 +95,18 @@ export class Rooms implements PeersOwner {
     this.#asking = new Asking(host, (peer, message) => this.#peers.say(peer, message))
   }
 
+  /** For metrics: what is here, and who else there is. */
+  get tally(): { rooms: number; members: number; live: number; stale: number } {
+    let stale = 0
+    for (const { isAway } of this.#peers) if (isAway) stale += 1
+    return {
+      rooms: this.#own.roomCount,
+      members: this.#own.size,
+      live: this.#peers.size - stale,
+      stale,
+    }
+  }
+
   /** The rooms that a socket of this server is in. */
   roomsOf(id: string): ReadonlySet<string> {
     return this.#own.roomsOf(id)

@@ -43,6 +43,10 @@ export class Table<E extends Entry = Entry> {
     return this.#rooms.keys()
   }
 
+  get roomCount(): number {
+    return this.#rooms.size
+  }
+
   /** The entries of a room, by the id of the socket. */
   of(room: string): ReadonlyMap<string, E> {
     return this.#rooms.get(room) ?? NOBODY

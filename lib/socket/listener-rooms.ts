@@ -44,7 +44,10 @@ export function openRooms(
       timer.unref()
       return timer
     },
-    announceLost,
+    announceLost: (id, undelivered) => {
+      context.counters.countUndeliveredBroadcasts(undelivered)
+      announceLost(id, undelivered)
+    },
   }
   return new Rooms(host, settings.options.rooms)
 }

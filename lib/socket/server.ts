@@ -218,6 +218,11 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this.openRooms().room(name)
   }
 
+  /** For metrics; nothing where rooms are not used. @internal */
+  get roomTally(): Rooms['tally'] | undefined {
+    return this.#rooms?.tally
+  }
+
   /** @internal */
   openRooms(): Rooms {
     this.#lifecycle.checkOpen()

@@ -54,6 +54,7 @@ export class ClientCounters {
   /** Of sockets that have ended. */
   readonly #ofEnded = zeros(SOCKET_COUNTER_NAMES)
   #undelivered = 0
+  #undeliveredBroadcasts = 0
   #dropped = 0
   #begun = 0
 
@@ -90,6 +91,10 @@ export class ClientCounters {
     this.#opened[role] += 1
   }
 
+  countUndeliveredBroadcasts(broadcasts: number): void {
+    this.#undeliveredBroadcasts += broadcasts
+  }
+
   /** Keeps what a socket has counted that has ended. */
   socketClosed(role: Role, end: SocketEnd, tally: SocketTally, undelivered: number): void {
     this.#closed[role][end] += 1
@@ -120,6 +125,7 @@ export class ClientCounters {
       .add('selvedge_socket_undelivered_messages_total', this.#undelivered)
       .add('selvedge_socket_pending_messages', pending)
       .add('selvedge_socket_pending_bytes', pendingBytes)
+      .add('selvedge_room_undelivered_broadcasts_total', this.#undeliveredBroadcasts)
   }
 }
 

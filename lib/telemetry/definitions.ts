@@ -269,6 +269,18 @@ export const DEFINITIONS = {
     unit: 'bytes',
     help: 'Bytes written and not acknowledged',
   },
+
+  selvedge_rooms: { type: 'gauge', help: 'Rooms of listeners that have members at this server' },
+  selvedge_room_members: { type: 'gauge', help: 'Sockets of this server in rooms, once for each room' },
+  selvedge_room_peers: {
+    type: 'gauge',
+    help: 'Other servers of listeners with rooms',
+    labels: { state: ['live', 'stale'] },
+  },
+  selvedge_room_undelivered_broadcasts_total: {
+    type: 'counter',
+    help: 'Broadcasts to rooms that are not known to have reached a server that was lost',
+  },
 } as const satisfies Readonly<Record<`selvedge_${string}`, Definition>>
 
 export type MetricName = keyof typeof DEFINITIONS
