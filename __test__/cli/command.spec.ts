@@ -287,6 +287,33 @@ describe('sockets', () => {
     await broker.stop()
   })
 
+  test('64 MiB arrive whole while its broker is killed and starts again', async () => {
+    const [port] = await freePorts(1)
+    const at = ['--server', `http://127.0.0.1:${port}`, '--resume', '30s']
+    let broker = start('broker', '-p', String(port))
+    await broker.until(/listening on/)
+    const server = start('listen', 'big', ...at)
+    await server.until(/listening on/)
+    const client = start('socket', 'big', ...at)
+    const data = randomBytes(64 * 1024 * 1024)
+    let received = 0
+    const some = new Promise<void>(resolve => {
+      server.child.stdout.on('data', (part: Buffer) => {
+        received += part.length
+        if (received > 8 * 1024 * 1024) resolve()
+      })
+    })
+    client.child.stdin.end(data)
+    await some
+    await broker.stop('SIGKILL')
+    expect(received).toBeLessThan(data.length)
+    broker = start('broker', '-p', String(port))
+    expect((await client.ended).exit).toBe(0)
+    expect((await server.ended).exit).toBe(0)
+    expect(hash(Buffer.concat(server.output))).toBe(hash(data))
+    await broker.stop()
+  })
+
   test.each([
     ['pub', 'nobody', '1', '--wait'],
     ['socket', 'nobody', '--wait'],

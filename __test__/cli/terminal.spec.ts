@@ -1,7 +1,8 @@
-// What the command does to a terminal, it undoes.
+// The command on a terminal: a message does not drive it, `top` is driven by keys, and what is done to it is undone.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { Command, ENTRY } from '../support/command'
 
 jest.setTimeout(60_000)
@@ -29,4 +30,79 @@ onLinux.each([
   expect(stdout).toMatch(/ echo /)
   expect(stdout).toMatch(/ icanon /)
   rmSync(folder, { recursive: true })
+})
+
+describe('with a broker', () => {
+  let broker: ConatServer
+  let client: Client
+  let folder: string
+  const env: Record<string, string> = { TERM: 'xterm' }
+
+  beforeAll(async () => {
+    broker = init({ port: 0, systemAccountPassword: 'a-long-password' })
+    await broker.waitUntilReady()
+    env.SELVEDGE_SERVER = String(broker.address())
+    client = connect({ address: env.SELVEDGE_SERVER, noCache: true })
+    await client.waitUntilReady()
+    folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+    writeFileSync(join(folder, 'password'), 'a-long-password')
+  })
+  afterAll(async () => {
+    await client.close()
+    await broker.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  const SELVEDGE = `'${process.execPath}' '${ENTRY}'`
+  /** What is typed at a terminal of its own. */
+  const onTerminal = (line: string): Command =>
+    new Command(`exec script -qefc "${SELVEDGE} ${line}" /dev/null`, env, folder)
+  const EVIL = '\u001b[2J\u0007\u202etxt\u009b31m'
+
+  onLinux(
+    'control characters of messages, headers and subjects are shown there, and pass in a pipe',
+    async () => {
+      const shown = onTerminal(`sub 'evil.>' --headers --count 1`)
+      const passed = new Command(['sub', 'evil.>', '--raw', '--count', '1'], env)
+      for (const command of [shown, passed]) await command.until(/listening/)
+      await client.publish('evil.\u202e', EVIL, { headers: { name: EVIL } })
+      const { exit, stdout } = await shown.ended
+      expect(exit).toBe(0)
+      const safe = '\\x1b[2J\\x07\\u202etxt\\x9b31m'
+      expect(stdout).toContain(`name: ${safe}`)
+      expect(stdout).toContain(`[evil.\\u202e] ${safe}`)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none
+      expect(stdout).not.toMatch(/[\u0000-\u0008\u001b\u007f-\u009f\u202e]/)
+      expect((await passed.ended).stdout).toBe(`${EVIL}\n`)
+    },
+  )
+
+  onLinux('top is driven by keys, and leaves the terminal as it was', async () => {
+    const terminal = onTerminal('top --interval 50 --system-password-file password')
+    const types = async (keys: string, shows: RegExp): Promise<void> => {
+      const from = Buffer.concat(terminal.output).length
+      terminal.child.stdin.write(keys)
+      while (!shows.test(Buffer.concat(terminal.output).subarray(from).toString())) {
+        if (terminal.child.exitCode !== null) throw Error(`it ended without ${shows}`)
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+    }
+    const [, first] = await terminal.until(/by (\w+) · \? for help/)
+    await types('?', /q quit · s sort by · f filter/)
+    await types('?', /\? for help/)
+    await types('s', new RegExp(`by (?!${first} )\\w+ · \\?`))
+    await types('p', /PAUSED/)
+    await types('p', /by \w+ · \? for help/)
+    await types('f', /filter: _/)
+    await types('nobody\r', /filter 'nobody': 0 of \d/)
+    await types('f', /filter: nobody_/)
+    await types(`${'\u007f'.repeat(6)}\r`, /by \w+ · \? for help/)
+    await types('\u001b[B\u001b[A\r', /subscriptions +\d/)
+    await types('\r', /SUBS/)
+    terminal.child.stdin.write('q')
+    const { exit, stdout } = await terminal.ended
+    expect(exit).toBe(0)
+    expect(stdout.indexOf('\u001b[?1049h')).toBeGreaterThanOrEqual(0)
+    expect(stdout.trimEnd().endsWith('\u001b[?25h\u001b[?1049l')).toBe(true)
+  })
 })

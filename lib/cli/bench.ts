@@ -14,6 +14,7 @@ type Workload = (typeof WORKLOADS)[number]
 interface Options extends CommonOptions {
   size: number
   duration: number
+  clients: number
   window: number
 }
 
@@ -33,7 +34,8 @@ export function bench(program: Command): void {
     .addArgument(new Argument('[workload]').choices([...WORKLOADS, 'all']).default('all'))
     .option('--size <bytes>', 'payload of a message', count, 16)
     .option('--duration <time>', 'duration of each workload', period, 5000)
-    .option('--window <n>', 'requests in flight', count, 64)
+    .option('--clients <n>', 'pairs of connections that do the same at once', count, 1)
+    .option('--window <n>', 'requests in flight, of each pair', count, 64)
     .action(run)
   examples(command, 'selvedge bench --duration 1s', 'selvedge bench request --window 1 --duration 500ms')
 }
@@ -45,21 +47,33 @@ async function run(workload: Workload | 'all', options: Options): Promise<void> 
   try {
     await broker?.waitUntilReady()
     const settings = broker === undefined ? options : { ...options, server: String(broker.address()) }
-    const [writer, reader] = [await open(settings, terminal), await open(settings, terminal)]
+    const clients: Client[] = []
     try {
+      while (clients.length < 2 * options.clients) clients.push(await open(settings, terminal))
       for (const name of workload === 'all' ? WORKLOADS : [workload]) {
         if (stopSignal().aborted) return
         const progress = new Progress(name, options.duration, terminal)
-        const result = await MEASURES[name](writer, reader, options, progress)
+        const results = Array.from({ length: options.clients }, (_, n) =>
+          MEASURES[name](clients[2 * n]!, clients[2 * n + 1]!, options, progress),
+        )
+        const result = together(await Promise.all(results))
         progress.end()
         await tell(terminal, name, result, options)
       }
     } finally {
-      await Promise.all([writer.close(), reader.close()])
+      await Promise.all(clients.map(client => client.close()))
     }
   } finally {
     await broker?.close()
   }
+}
+
+/** What was done at once: the time is that of the longest. */
+function together(results: readonly Result[]): Result {
+  const messages = results.reduce((sum, result) => sum + result.messages, 0)
+  const seconds = Math.max(...results.map(result => result.seconds))
+  const times = results.flatMap(result => result.times ?? [])
+  return { messages, seconds, ...(times.length === 0 ? {} : { times }) }
 }
 
 /** A bar on a terminal, nothing elsewhere. */
@@ -192,12 +206,21 @@ async function tell(
   terminal: Terminal,
   name: Workload,
   { messages, seconds, times }: Result,
-  { json, size }: Options,
+  { json, size, clients }: Options,
 ) {
   const rate = messages / seconds
   const latency = times === undefined ? undefined : quantiles(times)
   if (json === true) {
-    await terminal.json({ event: 'result', workload: name, size, messages, seconds, rate, ...latency })
+    await terminal.json({
+      event: 'result',
+      workload: name,
+      size,
+      clients,
+      messages,
+      seconds,
+      rate,
+      ...latency,
+    })
     return
   }
   const line = `${name.padEnd(8)} ${Math.round(rate).toLocaleString('en')}/s  ${((rate * size) / 1e6).toFixed(1)} MB/s`

@@ -1,13 +1,12 @@
 // selvedge pub: publishes one message, several, or one for each line of stdin.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Client } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
 import { type Form, lines, payloadFrom, payloadOf, stdin } from './payload'
-import { Stopped, stopSignal } from './stopping'
+import { pause, Stopped, stopSignal } from './stopping'
 import { count, duration } from './values'
 
 interface Options extends CommonOptions {
@@ -53,8 +52,8 @@ async function run(subject: string, data: string | undefined, options: Options):
     let fewest = Number.POSITIVE_INFINITY
     const publishAll = async (): Promise<void> => {
       for await (const payload of payloads(data, options)) {
+        if (messages > 0 && options.sleep !== undefined) await pause(options.sleep, stopSignal())
         if (stopSignal().aborted) break
-        if (messages > 0 && options.sleep !== undefined) await sleep(options.sleep)
         const sent = await publishOne(client, subject, payload, options).catch(ended)
         if (sent === undefined) break
         if (options.json === true) {

@@ -44,3 +44,17 @@ export function onStop(end: () => void): () => void {
   else signal.addEventListener('abort', end, { once: true })
   return () => signal.removeEventListener('abort', end)
 }
+
+/** Resolves after so many ms, or when it is to stop. */
+export function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      clearTimeout(timer)
+      stop.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    stop.addEventListener('abort', done)
+    if (stop.aborted) done()
+  })
+}

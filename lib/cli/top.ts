@@ -4,7 +4,7 @@ import type { BrokerOverview, ConnectionRow } from '../../index'
 import { type Client, CONNECTION_SORTS } from '../index'
 import { examples, withClient } from './command'
 import { age, amount, connections, type LookingOptions, looking, overview, table } from './looking'
-import { onStop, stopSignal } from './stopping'
+import { onStop, pause, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { escaped } from './terminal'
 import { period } from './values'
@@ -99,18 +99,9 @@ function head({ overview: broker, rates, total, matching }: Picture): string[] {
   ]
 }
 
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const done = (): void => {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    stop.addEventListener('abort', done)
-    if (stop.aborted) done()
-  })
-}
+/** What a terminal sends for one key. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a key is one
+const KEYS = /\x1b\[[A-D]|[\s\S]/gu
 
 /** On a terminal, with keys. */
 class Live {
@@ -158,7 +149,13 @@ class Live {
     }
   }
 
+  /** Several may come at once. */
   #handleKeys(text: string): void {
+    for (const key of text.match(KEYS) ?? []) this.#handleKey(key)
+    this.#draw()
+  }
+
+  #handleKey(text: string): void {
     if (text === '\u0003') this.#stop.abort()
     else if (this.#typed !== undefined) this.#type(text)
     else if (text === 'q') this.#stop.abort()
@@ -169,23 +166,15 @@ class Live {
     else if (text === '\x1b[A') this.#chosen = Math.max(0, this.#chosen - 1)
     else if (text === '\x1b[B') this.#chosen += 1
     else if (text === '\r') this.#isWhole = !this.#isWhole
-    this.#draw()
   }
 
-  #type(text: string): void {
-    for (const character of text) {
-      if (character === '\r' || character === '\n') {
-        if (this.#typed === '') delete this.#options.filter
-        else this.#options.filter = this.#typed as string
-        this.#typed = undefined
-        return
-      }
-      if (character === '\x1b') {
-        this.#typed = undefined
-        return
-      }
-      this.#typed = character === '\u007f' ? this.#typed!.slice(0, -1) : this.#typed + character
-    }
+  #type(key: string): void {
+    if (key === '\r' || key === '\n') {
+      if (this.#typed === '') delete this.#options.filter
+      else this.#options.filter = this.#typed as string
+      this.#typed = undefined
+    } else if (key.startsWith('\x1b')) this.#typed = undefined
+    else this.#typed = key === '\u007f' ? this.#typed!.slice(0, -1) : this.#typed + key
   }
 
   #sortByNext(): void {
@@ -196,7 +185,8 @@ class Live {
   #draw(): void {
     const picture = this.#picture
     if (picture === undefined || this.#stop.signal.aborted) return
-    const { rows = 24, columns = 80 } = process.stdout
+    // A terminal that does not know its size says 0.
+    const { rows, columns } = { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 }
     this.#chosen = Math.min(this.#chosen, Math.max(0, picture.rows.length - 1))
     const lines = [...head(picture).slice(0, 3), this.#status(picture)]
     const row = picture.rows[this.#chosen]
