@@ -2,9 +2,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type Message } from 'selvedge'
+import { joined, text } from '../hostile/attacker'
 import { describeFabric, type Kind } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { pair } from '../support/sockets'
+import { disconnection, pair } from '../support/sockets'
 
 let broker: ConatServer | undefined
 const clients: Client[] = []
@@ -215,3 +216,62 @@ test('attempts to connect that fail are counted until one succeeds', async () =>
   expect(told.slice(0, 3).map(({ attempt }) => attempt)).toEqual([1, 2, 3])
   expect(told[0]).toMatchObject({ client, reason: { code: 'ENOENT' } })
 })
+
+test('a broker tells of a slow consumer and of its drain; clients and sockets of a connection that is lost, of a permission, and of what is dropped', async () => {
+  hear('selvedge:broker:slowConsumer', 'selvedge:broker:disconnect', 'selvedge:broker:drain')
+  hear('selvedge:client:disconnect', 'selvedge:client:permission', 'selvedge:socket:disconnect')
+  hear('selvedge:subscription:drop')
+  broker = init({
+    port: 0,
+    maxMemoryBytesPerConnection: 4 * 1024 * 1024,
+    isAllowed: ({ subject }) => !subject.startsWith('secret'),
+  })
+  await broker.waitUntilReady()
+  const address = String(broker.address())
+  const [ann, bob] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
+  clients.push(ann, bob)
+  await Promise.all([ann.waitUntilReady(), bob.waitUntilReady()])
+
+  await rejection(ann.subscribe('secret.a'))
+  expect(of('selvedge:client:permission')).toEqual([{ client: ann, type: 'sub', subject: 'secret.a' }])
+
+  const subscription = await ann.subscribe('dropped', { maxQueueBytes: 10 })
+  for (let n = 0; n < 5; n++) await bob.publish('dropped', 'long enough for one')
+  await ann.request('nobody').catch(() => {})
+  expect(of('selvedge:subscription:drop').at(-1)).toEqual({
+    client: ann,
+    subscription,
+    pattern: 'dropped',
+    queue: subscription.queue,
+    dropped: subscription.dropped,
+  })
+
+  const listener = bob.socket.listen('chat')
+  await listener.waitUntilReady()
+  const socket = ann.socket.connect('chat')
+  await socket.waitUntilReady()
+  const away = disconnection(socket)
+  ann.disconnect()
+  await away
+  expect(of('selvedge:socket:disconnect')).toContainEqual({ socket, subject: 'chat', role: 'client' })
+  expect(of('selvedge:client:disconnect')).toMatchObject([{ client: ann }])
+  ann.connect()
+  await ann.waitUntilReady()
+
+  // It has subscribed, and reads nothing any more.
+  const lazy = await joined(broker.address()!.port)
+  lazy.say(text('420["subscribe",{"subject":"much","queue":"q"}]'))
+  while (!(await bob.interest('much'))) await new Promise(setImmediate)
+  lazy.socket.pause()
+  const payload = Buffer.alloc(1_000_000)
+  for (let n = 0; n < 60 && of('selvedge:broker:slowConsumer').length === 0; n++)
+    bob.publishSync('much', payload)
+  while (of('selvedge:broker:slowConsumer').length === 0) await new Promise(setImmediate)
+  expect(of('selvedge:broker:slowConsumer')).toMatchObject([
+    { broker, connection: { wire: expect.any(String) }, reason: 'slow_consumer' },
+  ])
+  lazy.end()
+
+  await broker.drain({ deadline: 100 })
+  expect(of('selvedge:broker:drain')).toEqual([{ broker }])
+}, 30_000)
