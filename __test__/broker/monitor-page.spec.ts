@@ -247,6 +247,65 @@ describeInChromium('in Chromium', () => {
     await page.locator('#banner').waitFor({ state: 'hidden' })
   })
 
+  test.each(['light', 'dark'] as const)(
+    'has nothing that axe calls serious, in the %s',
+    async colorScheme => {
+      const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      const places = ['connections', 'subjects', 'sockets', 'events', 'subject/%3Cb%3Eorders%3C%2Fb%3E.*']
+      places.push(`connection/${Object.keys(broker.sockets)[0]}`)
+      const found: Record<string, string[]> = {}
+      for (const place of places) {
+        await page.goto('about:blank')
+        await page.goto(`${url}#/${place}`)
+        await page.locator('#state', { hasText: 'live' }).waitFor()
+        await page
+          .locator(place.includes('/') ? '#detail h2' : '#count')
+          .first()
+          .waitFor()
+        await page.evaluate(source)
+        const serious: string[] = await page.evaluate(async () => {
+          const { violations } = await (globalThis as any).axe.run()
+          return violations
+            .filter(({ impact }: any) => impact === 'serious' || impact === 'critical')
+            .map(({ id, nodes }: any) => `${id}: ${nodes.map(({ html }: any) => html).slice(0, 3)}`)
+        })
+        if (serious.length > 0) found[place] = serious
+      }
+      expect(found).toEqual({})
+    },
+  )
+
+  test('is used by the keyboard alone: sorted, opened, closed', async () => {
+    await page.goto(url)
+    await page.locator('.long tbody tr:not(.gap)').first().waitFor()
+    const focused = () =>
+      page.evaluate(() => {
+        const { activeElement } = (globalThis as any).document
+        const head = activeElement.closest('th')
+        return [activeElement.closest('th, td, nav, header')?.tagName, head?.getAttribute('aria-sort')]
+      })
+    const tabTo = async (tag: string): Promise<void> => {
+      for (let n = 0; n < 60; n++) {
+        await page.keyboard.press('Tab')
+        if ((await focused())[0] === tag) return
+      }
+      throw Error(`no ${tag} by the Tab key`)
+    }
+    await tabTo('TH')
+    const [, before] = await focused()
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(before => {
+      const { activeElement } = (globalThis as any).document
+      return activeElement.closest('th')?.getAttribute('aria-sort') !== before
+    }, before)
+    await tabTo('TD')
+    await page.keyboard.press('Enter')
+    await page.locator('#detail h2').waitFor()
+    await page.keyboard.press('Escape')
+    await page.locator('#detail').waitFor({ state: 'hidden' })
+  })
+
   test('asks for the password, says when it is wrong, and lets out again', async () => {
     const other = init({ port: 0, monitor: { password: 'a-password-to-look' } })
     await other.waitUntilReady()

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { type Client, type ConatServer, init, type ServerSocket } from 'selvedge'
+import { type Client, type ConatServer, init, type Message, type ServerSocket } from 'selvedge'
 import { chromium, launch } from '../support/chromium'
 import { listening, numbers } from '../support/sockets'
 
@@ -20,6 +20,9 @@ const WAYS = {
   'a module':
     '<script type="module">import * as selvedge from "/selvedge.mjs"; globalThis.selvedge = selvedge</script>',
 } as const
+
+/** Seconds: longer than what a page takes for a sleep. With 60 broker and page give up the connection meanwhile. */
+const FROZEN = Number(process.env.FROZEN_SECONDS ?? 12)
 
 const describeInChromium = chromium === undefined ? describe.skip : describe
 
@@ -145,6 +148,62 @@ describeInChromium('a page', () => {
       'back',
     )
   }, 60_000)
+
+  test(
+    `that is frozen for ${FROZEN} s in traffic gets everything once and in order, and its request is answered`,
+    async () => {
+      const listener = await listening(host, 'echo', { resumeTimeout: 600_000 })
+      const heard: number[] = []
+      listener.on('connection', (server: ServerSocket) => server.on('data', n => heard.push(n)))
+      const slow = await host.subscribe('slow')
+      const asked = once(slow.emitter, 'message')
+      await open('a script')
+      await tab.evaluate(async () => {
+        const { client } = globalThis as any
+        const socket = client.socket.connect('echo')
+        const got: number[] = []
+        const ticks: number[] = []
+        socket.on('data', (n: number) => got.push(n))
+        await socket.waitUntilReady()
+        let n = 0
+        setInterval(() => {
+          ticks.push(Date.now())
+          if (n < 300) socket.write(++n)
+        }, 10)
+        Object.assign(globalThis, { got, ticks, answer: client.request('slow', 1, { timeout: 30_000 }) })
+      })
+      await tab.waitForFunction('ticks.length > 5')
+      const server = Object.values(listener.sockets)[0]!
+      const [question] = (await asked) as [Message]
+      // A page that can be seen is not frozen; one whose script is held runs as little.
+      const hold = await tab.context().newCDPSession(tab)
+      await hold.send('Debugger.enable')
+      const held = new Promise(resolve => hold.once('Debugger.paused', resolve))
+      await hold.send('Debugger.pause')
+      await held
+      for (let second = 0; second < FROZEN; second++) {
+        for (const n of numbers(second * 10 + 1, second * 10 + 10)) server.write(n)
+        await new Promise(resolve => setTimeout(resolve, 1000))
+      }
+      question.respondSync('in time')
+      await hold.send('Debugger.resume')
+      await hold.detach()
+      await tab.waitForFunction(count => (globalThis as any).got.length >= count, FROZEN * 10)
+      expect(await tab.evaluate('got')).toEqual(numbers(1, FROZEN * 10))
+      const answer = await tab.evaluate('answer.then(({ data }) => data, ({ code }) => code)')
+      // An answer to a connection that is gone is lost.
+      expect(answer).toEqual(FROZEN < 30 ? 'in time' : expect.anything())
+      while (heard.length < 300) await new Promise(setImmediate)
+      expect(heard).toEqual(numbers(1, 300))
+      // It did sleep.
+      const pause = await tab.evaluate(() => {
+        const { ticks } = globalThis as any
+        return Math.max(...ticks.map((at: number, n: number) => at - (ticks[n - 1] ?? at)))
+      })
+      expect(pause).toBeGreaterThan((FROZEN - 2) * 1000)
+    },
+    FROZEN * 1000 + 60_000,
+  )
 
   test('of somebody else is not let in', async () => {
     await open('a script')
