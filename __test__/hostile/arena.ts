@@ -78,11 +78,11 @@ export class Arena {
   ) {}
 
   /** With a broker of these options; over TLS, if they have `ssl`, whatever its certificate is. */
-  static async open(options: object & { ssl?: object } = {}): Promise<Arena> {
+  static async open(options: object = {}): Promise<Arena> {
     const broker = await Resident.start('broker', JSON.stringify(options), 'info')
     const at = `127.0.0.1:${broker.value}`
     const secure = JSON.stringify({ address: `https://${at}`, rejectUnauthorized: false })
-    const address = options.ssl === undefined ? `http://${at}` : secure
+    const address = 'ssl' in options ? secure : `http://${at}`
     const residents = await Promise.all(['neighbour', 'victim'].map(role => Resident.start(role, address)))
     const { rss } = await broker.ask<Health>('report')
     return new Arena(broker, residents[0]!, residents[1]!, rss)
