@@ -415,8 +415,13 @@ impl Upstream {
                 }
             }
             UpstreamNews::Op(ServerOp::Closing { code, message }) => {
-                tracing::warn!(message, "the upstream ends the connection");
                 let code = Code::from_name(&code).unwrap_or(Code::Connect);
+                if code != Code::Draining {
+                    tracing::warn!(message, "the upstream ends the connection");
+                } else if self.session.handle_stop() {
+                    // Behind all that was asked: more is held.
+                    self.push(None, ClientOp::InfoReceived);
+                }
                 self.session.handle_closing(Failure::new(code, message));
             }
             UpstreamNews::Op(ServerOp::Superseded { .. } | ServerOp::Watched(_)) => {}

@@ -10,17 +10,23 @@ use crate::wire::AckId;
 /// How far it has come.
 ///
 /// ```text
-/// Dialing ─link up─► AwaitingInfo ─info─► Syncing ─all confirmed─► Ready
-///    ▲                    └──────────────────┴──────link down───────┘
+/// Dialing ─link up─► AwaitingInfo ─info─► Syncing ─all confirmed─► Ready ─server stops─► Leaving
+///    ▲                    └──────────────────┴──────link down───────┴─────────────────────┘
 ///    └──pause over── Pausing ◄───────────────────────┘
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    Pausing { until: Instant },
+    Pausing {
+        until: Instant,
+    },
     Dialing,
     AwaitingInfo,
-    Syncing { missing: BTreeSet<AckId> },
+    Syncing {
+        missing: BTreeSet<AckId>,
+    },
     Ready,
+    /// What is under way is finished, and everything else waits for the next server.
+    Leaving,
 }
 
 /// What has come of its absence just now.
@@ -129,6 +135,16 @@ impl Session {
     /// The other side says why it will end the connection.
     pub(super) fn handle_closing(&mut self, why: Failure) {
         self.last_words.get_or_insert(why);
+    }
+
+    /// The server is about to stop, and the link ends in order. Returns whether that is new.
+    pub(super) fn handle_stop(&mut self) -> bool {
+        let is_new = self.is_open();
+        if is_new {
+            self.phase = Phase::Leaving;
+            self.backoff.start_over();
+        }
+        is_new
     }
 
     /// The link is gone, or could not be had.

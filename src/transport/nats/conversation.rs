@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::base::Code;
 use crate::transport::write_buffer::WriteBuffer;
 use crate::wire::nats::{Client, DecodeError, Frame, Gateway, Heard};
 use crate::wire::{ClientOp, ServerOp, UpstreamNews, UpstreamOp};
@@ -23,6 +24,9 @@ pub(super) trait Conversation: Send {
     ) -> Result<Heard, DecodeError>;
 
     fn take_ready(&mut self, into: &mut Vec<Self::In>) -> bool;
+
+    /// Tells whoever uses the link that it is about to end in order.
+    fn tell_departure(&mut self, into: &mut Vec<Self::In>);
 
     /// Returns what all ends have in common.
     fn client(&self) -> &Client;
@@ -49,6 +53,10 @@ impl Conversation for Client {
 
     fn take_ready(&mut self, into: &mut Vec<ServerOp>) -> bool {
         self.take_ready(into)
+    }
+
+    fn tell_departure(&mut self, into: &mut Vec<ServerOp>) {
+        into.push(stopping());
     }
 
     fn client(&self) -> &Client {
@@ -81,6 +89,10 @@ impl Conversation for Gateway {
         self.take_ready(into)
     }
 
+    fn tell_departure(&mut self, into: &mut Vec<UpstreamNews>) {
+        into.push(UpstreamNews::Op(stopping()));
+    }
+
     fn client(&self) -> &Client {
         self.client()
     }
@@ -88,4 +100,9 @@ impl Conversation for Gateway {
     fn client_mut(&mut self) -> &mut Client {
         self.client_mut()
     }
+}
+
+fn stopping() -> ServerOp {
+    let message = "the server of nats is about to stop".to_owned();
+    ServerOp::Closing { code: Code::Draining.to_string(), message }
 }

@@ -15,11 +15,13 @@ pub(super) struct GatewayLink {
     /// Why one of them has ended, while there may be more to read of the other one; and how often that was
     /// read since.
     ended: Option<(LinkError, usize)>,
+    /// The memberships are over, in order: the server stops. The other one follows.
+    has_left_groups: bool,
 }
 
 impl GatewayLink {
     pub(super) fn new(main: NatsLink<Gateway>, groups: NatsLink<Gateway>) -> Self {
-        Self { main, groups, ended: None }
+        Self { main, groups, ended: None, has_left_groups: false }
     }
 
     /// Notes what reading has come to. Returns whether it was anything.
@@ -30,6 +32,15 @@ impl GatewayLink {
             return false;
         }
         outcome.is_ready()
+    }
+
+    /// Leaves a server that is about to stop: groups first, whose messages cause publications.
+    fn poll_departure(&mut self) {
+        if self.has_left_groups {
+            self.main.end_in_order();
+        } else if self.main.is_quiet() {
+            self.groups.end_in_order();
+        }
     }
 }
 
@@ -51,9 +62,17 @@ impl Link for GatewayLink {
         loop {
             let main = self.main.poll_recv(cx, into);
             let mut has_moved = self.note(main);
+            self.poll_departure();
             let before = into.len();
-            let groups = self.groups.poll_recv(cx, into);
-            has_moved |= self.note(groups);
+            if !self.has_left_groups {
+                let groups = self.groups.poll_recv(cx, into);
+                let is_over = matches!(groups, Poll::Ready(Err(LinkError::Closed)));
+                if is_over && self.ended.is_none() && self.groups.is_leaving_server() {
+                    (self.has_left_groups, has_moved) = (true, true);
+                } else {
+                    has_moved |= self.note(groups);
+                }
+            }
             // What the server is, the other one has said.
             let is_info = |news: &UpstreamNews| matches!(news, UpstreamNews::Op(ServerOp::Info(_)));
             if into[before..].iter().any(is_info) {
@@ -81,6 +100,8 @@ impl Link for GatewayLink {
     fn feed(&mut self, op: UpstreamOp) -> Result<(), LinkError> {
         match op {
             UpstreamOp::Op(_) => self.main.feed(op),
+            // Nobody is a member any more; the next link begins with all memberships.
+            UpstreamOp::Join { .. } | UpstreamOp::Leave { .. } if self.has_left_groups => Ok(()),
             UpstreamOp::Join { .. } | UpstreamOp::Leave { .. } => self.groups.feed(op),
         }
     }

@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::address::Server;
 use super::conversation::Conversation;
+use super::departure::Departure;
 use super::servers::Servers;
 use crate::base::{Entropy, LinkInfo, OsEntropy, earliest};
 use crate::link::Progress;
@@ -38,8 +39,7 @@ pub(super) struct NatsLink<C> {
     /// Since when the server has not taken all that is to be written.
     stalled_at: Option<Instant>,
     timer: Timer,
-    /// When to look for another server: this one is about to stop.
-    leave_at: Option<Instant>,
+    departure: Departure,
     /// Reported once what was read before it is out.
     ended: Option<LinkError>,
     is_leaving: bool,
@@ -69,7 +69,7 @@ impl<C: Conversation> NatsLink<C> {
             answers: 0,
             stalled_at: None,
             timer: Timer::default(),
-            leave_at: None,
+            departure: Departure::None,
             ended: None,
             is_leaving: false,
             is_shut: false,
@@ -106,7 +106,7 @@ impl<C: Conversation> NatsLink<C> {
                     let mut chance = [0];
                     OsEntropy.fill(&mut chance);
                     let pause = Duration::from_millis(chance[0] % MAX_LEAVE_MILLIS);
-                    self.leave_at.get_or_insert(now + pause);
+                    self.departure.plan(now + pause);
                 }
             }
         }
@@ -130,22 +130,57 @@ impl<C: Conversation> NatsLink<C> {
         self.answers += self.outgoing.len() - before;
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Result<(), LinkError> {
         loop {
-            let deadline = earliest([self.conversation.client().poll_timeout(), self.leave_at]);
+            self.poll_departure(cx, into)?;
+            let deadline = earliest([self.conversation.client().poll_timeout(), self.departure.deadline()]);
             let Poll::Ready(now) = self.timer.poll(cx, deadline) else { return Ok(()) };
-            if self.leave_at.is_some_and(|at| at <= now) {
-                // What was fed has been passed on, as far as the server took it.
-                let _ = self.poll_write(cx)?;
+            self.say(|client, out| client.handle_timeout(now, out));
+        }
+    }
+
+    /// Moves away from a server that is about to stop, in order.
+    fn poll_departure(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Result<(), LinkError> {
+        let now = now();
+        if self.departure.is_planned_by(now) {
+            self.conversation.tell_departure(into);
+            self.departure = Departure::Told(now + MAX_ANSWERS_WAIT);
+        }
+        if self.departure.is_waiting_by(now, self.conversation.client().has_answers()) {
+            self.end_in_order();
+        }
+        if let Departure::Ending(until) = self.departure {
+            let is_out = self.poll_write(cx)?.is_ready();
+            if until <= now || (is_out && self.conversation.client().is_settled()) {
                 return Err(LinkError::Closed);
             }
-            self.say(|client, out| client.handle_timeout(now, out));
+        }
+        Ok(())
+    }
+
+    /// Returns whether it is time to leave the server.
+    pub(super) fn is_leaving_server(&self) -> bool {
+        matches!(self.departure, Departure::Told(_) | Departure::Ending(_))
+    }
+
+    /// Returns whether nothing more is asked over it, since it is time to leave the server.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.conversation.client().is_quiet()
+    }
+
+    /// Ends all subscriptions, and then the link: once the server has settled what it was told, and has given
+    /// what it had for them.
+    pub(super) fn end_in_order(&mut self) {
+        if !matches!(self.departure, Departure::Ending(_)) {
+            self.departure = Departure::Ending(now() + MAX_ENDING);
+            self.say(|client, out| client.leave(out));
         }
     }
 
     /// Writes; ready when everything fed has been passed to the operating system.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        if self.conversation.client().has_ready() {
+        let client = self.conversation.client();
+        if client.has_ready() || matches!(self.departure, Departure::Told(_)) && client.has_answers() {
             // Known without the server: nothing else wakes the reader for it.
             cx.waker().wake_by_ref();
         }
@@ -218,7 +253,7 @@ impl<C: Conversation> HeartbeatLink for NatsLink<C> {
                         self.liveness.handle_frame();
                     }
                     Poll::Pending => {
-                        self.poll_timer(cx)?;
+                        self.poll_timer(cx, into)?;
                         return Poll::Pending;
                     }
                 },
@@ -342,8 +377,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// A server that does not read for so long is told of in the log.
 const LONG_STALL: Duration = Duration::from_secs(1);
-/// A server that stops is left within this time.
+/// A server that stops is left from some time within this on.
 const MAX_LEAVE_MILLIS: u64 = 2000;
+/// Then answers are waited for so long: servers that stop keep their clients for at least 5 s, if they are
+/// configured as docs/guide/nats.md recommends.
+const MAX_ANSWERS_WAIT: Duration = Duration::from_millis(2500);
+/// How long the end of a link may take that ends in order.
+const MAX_ENDING: Duration = Duration::from_millis(500);
 /// Operations that one read takes at most.
 const MAX_RECV_OPS: usize = 256;
 /// Bytes that one read takes at most, and the frame that passes the mark.

@@ -2,6 +2,7 @@
 
 mod address;
 mod conversation;
+mod departure;
 mod dial;
 mod gateway;
 mod link;

@@ -2,6 +2,7 @@
 
 mod answers;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::commands::{Sink, push_ping, push_sub, push_unsub};
@@ -24,6 +25,8 @@ pub struct Client {
     /// What reply subjects of its own begin with, up to the last token. Known from its first subscription.
     inbox: Option<Inbox>,
     subscriptions: Subscriptions,
+    /// In queue groups, by the caller's numbers.
+    memberships: BTreeSet<u64>,
     fences: Fences,
     waits: InterestWaits,
     reader: Reader,
@@ -33,6 +36,9 @@ pub struct Client {
     ready: Vec<ServerOp>,
     probes: u64,
     dropped: u64,
+    /// How often who uses it has said that the connection may end: that nothing more is asked, and then that
+    /// all is answered.
+    words: u8,
 }
 
 #[derive(Debug)]
@@ -62,6 +68,7 @@ impl Client {
             info,
             inbox: None,
             subscriptions: Subscriptions::default(),
+            memberships: BTreeSet::new(),
             fences: Fences::default(),
             waits: InterestWaits::default(),
             reader: Reader::default(),
@@ -69,6 +76,7 @@ impl Client {
             ready,
             probes: 0,
             dropped: 0,
+            words: 0,
         }
     }
 
@@ -107,11 +115,8 @@ impl Client {
                 let urls = self.info.connect_urls.clone().unwrap_or_default();
                 self.answer(Some(ack), Reply::Strings(urls));
             }
-            ClientOp::Stats { .. }
-            | ClientOp::InfoReceived
-            | ClientOp::Watch(_)
-            | ClientOp::Sockets(_)
-            | ClientOp::Leaving => {}
+            ClientOp::InfoReceived => self.words = self.words.saturating_add(1),
+            ClientOp::Stats { .. } | ClientOp::Watch(_) | ClientOp::Sockets(_) | ClientOp::Leaving => {}
         }
     }
 
@@ -128,10 +133,21 @@ impl Client {
         self.fences.close();
     }
 
-    /// Ends all subscriptions, so that nobody sends to this client any more once that is settled.
+    /// Ends all subscriptions and memberships: nobody sends to this client any more once that is settled.
     pub fn leave(&mut self, out: &mut impl Sink) {
-        self.subscriptions.sids().for_each(|sid| push_unsub(out.gather(), sid));
+        let memberships = std::mem::take(&mut self.memberships);
+        self.subscriptions.sids().chain(memberships).for_each(|sid| push_unsub(out.gather(), sid));
         self.push_ping(out);
+    }
+
+    /// Returns whether nothing more is asked, as was said.
+    pub fn is_quiet(&self) -> bool {
+        self.words > 0
+    }
+
+    /// Returns whether all that was asked is answered, as was said.
+    pub fn has_answers(&self) -> bool {
+        self.words > 1
     }
 
     /// Returns whether the server has settled all that was sent.
@@ -310,6 +326,7 @@ impl Client {
             Err(too_long("pattern"))
         } else {
             push_sub(out.gather(), pattern.as_str(), Some(&queue), sid);
+            self.memberships.insert(sid);
             Ok(SubscribeStatus::Added)
         };
         let (ack, patterns) = (Some(ack), vec![pattern.as_str().into()]);
@@ -318,6 +335,7 @@ impl Client {
 
     /// Ends a membership.
     pub(super) fn end_membership(&mut self, out: &mut impl Sink, ack: AckId, sid: u64) {
+        self.memberships.remove(&sid);
         push_unsub(out.gather(), sid);
         self.fences.add(Unsettled::Unsubscribe { ack: Some(ack), sids: vec![], count: 1 });
     }

@@ -50,3 +50,27 @@ fn what_it_says_before_the_end_is_why_it_is_away() {
     let why = Failure::new(Code::Refused, message);
     assert_eq!(stage.broker.poll_upstream_state(), Some(UpstreamState::Connecting(Some(why))));
 }
+
+#[test]
+fn a_server_that_stops_is_told_all_that_was_asked_and_what_is_asked_then_waits_for_the_next_one() {
+    let mut stage = gateway();
+    let [asker] = stage.joined();
+    let before = publish(&mut stage, asker, "before");
+    let stops = ServerOp::Closing { code: Code::Draining.to_string(), message: "it stops".to_owned() };
+    news(&mut stage, stops.clone());
+    news(&mut stage, stops);
+    let after = publish(&mut stage, asker, "after");
+    let asked = said(&mut stage);
+    let [
+        UpstreamOp::Op(ClientOp::Publish { ack: Some(id), publication }),
+        UpstreamOp::Op(ClientOp::InfoReceived),
+    ] = &asked[..]
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(publication.subject.as_str(), "before");
+    news(&mut stage, ServerOp::Ack { id: *id, reply: Reply::Published { count: 1 } });
+    assert_eq!(stage.answer(asker, before), Some(Reply::Published { count: 1 }));
+    lose(&mut stage);
+    assert_eq!(stage.answer(asker, after), None, "held");
+}

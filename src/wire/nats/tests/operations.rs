@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::model::{Model, deliver};
 use crate::subject::{Pattern, Subject};
 use crate::wire::message::*;
-use crate::wire::nats::{CHUNK_BYTES, ServerInfo};
+use crate::wire::nats::{CHUNK_BYTES, Gateway, ServerInfo};
 
 fn subject(text: &str) -> Subject {
     Subject::parse(text).expect(text)
@@ -243,6 +243,23 @@ fn who_leaves_is_sent_nothing_more_once_that_is_settled() {
     assert!(model.exchange().is_empty() && model.client.is_settled());
     model.say(ClientOp::Publish { ack: None, publication: publication("a", "\u{1}") });
     assert!(model.exchange().is_empty());
+}
+
+#[test]
+fn who_leaves_ends_its_memberships_as_well() {
+    let (now, mut said) = (joined("2.15.1").now, bytes::BytesMut::new());
+    let info =
+        ServerInfo::read("{\"version\":\"2.15.1\",\"headers\":true,\"max_payload\":5000}").expect("valid");
+    let mut gateway = Gateway::new(info);
+    let pattern = Pattern::parse("jobs").expect("valid");
+    for member in [1, 2] {
+        let (ack, pattern) = (AckId(member), pattern.clone());
+        gateway.handle_op(now, UpstreamOp::Join { ack, member, pattern, queue: "q".into() }, &mut said);
+    }
+    gateway.handle_op(now, UpstreamOp::Leave { ack: AckId(3), member: 1 }, &mut said);
+    said.clear();
+    gateway.client_mut().leave(&mut said);
+    assert_eq!(std::str::from_utf8(&said).expect("text"), format!("UNSUB {}\r\nPING\r\n", (1_u64 << 48) + 2));
 }
 
 #[test]
