@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createNetServer, connect as netConnect } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
-import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { type Client, type ConatServer, connect, init, type ServerOptions } from 'selvedge'
 import {
   overPort,
   overSocket,
@@ -27,6 +27,7 @@ import {
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
+import { describeNats, NatsServer } from '../support/nats'
 import { linkPair } from './memory-link'
 
 /** How connections are made. */
@@ -61,14 +62,24 @@ class MemoryTransport implements Transport {
 }
 
 class FabricTransport implements Transport {
-  #broker: ConatServer | undefined
+  #brokers: ConatServer[] = []
+  #nats: NatsServer | undefined
   readonly #clients: Client[] = []
 
-  constructor(readonly isInProcess: boolean) {}
+  constructor(readonly kind: 'in process' | 'over TCP' | 'on NATS' | 'at two gateways') {}
 
   async listen() {
-    this.#broker = init(this.isInProcess ? { port: null } : { port: 0, host: '127.0.0.1' })
-    await this.#broker.waitUntilReady()
+    if (this.kind === 'on NATS' || this.kind === 'at two gateways') {
+      this.#nats = new NatsServer()
+      await this.#nats.start()
+    }
+    const options: ServerOptions = {
+      ...(this.kind === 'in process' ? { port: null } : { port: 0, host: '127.0.0.1' }),
+      ...(this.#nats && { upstream: this.#nats.address }),
+    }
+    const count = { 'in process': 1, 'over TCP': 1, 'on NATS': 0, 'at two gateways': 2 }[this.kind]
+    this.#brokers = Array.from({ length: count }, () => init(options))
+    await Promise.all(this.#brokers.map(broker => broker.waitUntilReady()))
     const source = this.#client().socket.listen('packets')
     await source.waitUntilReady()
     return { source }
@@ -84,12 +95,15 @@ class FabricTransport implements Transport {
 
   async close() {
     await Promise.all(this.#clients.map(client => client.close()))
-    await this.#broker?.close()
+    await Promise.all(this.#brokers.map(broker => broker.close()))
+    await this.#nats?.close()
   }
 
+  /** The server's is at the first gateway, others are at the last. */
   #client(): Client {
-    const address = `http://127.0.0.1:${this.#broker!.address()?.port}`
-    const client = this.isInProcess ? this.#broker!.client() : connect({ address, noCache: true })
+    const broker = this.#clients.length === 0 ? this.#brokers[0] : this.#brokers.at(-1)
+    const address = broker ? `http://127.0.0.1:${broker.address()?.port}` : this.#nats!.address
+    const client = this.kind === 'in process' ? broker!.client() : connect({ address, noCache: true })
     this.#clients.push(client)
     return client
   }
@@ -216,8 +230,10 @@ class PortTransport implements Transport {
 
 const TRANSPORTS: Readonly<Record<string, () => Transport>> = {
   memory: () => new MemoryTransport(),
-  'fabric in process': () => new FabricTransport(true),
-  'fabric over TCP': () => new FabricTransport(false),
+  'fabric in process': () => new FabricTransport('in process'),
+  'fabric over TCP': () => new FabricTransport('over TCP'),
+  'fabric on NATS': () => new FabricTransport('on NATS'),
+  'fabric at two gateways': () => new FabricTransport('at two gateways'),
   WebSocket: () => new WebSocketTransport(),
   'Socket.IO': () => new SocketIoTransport(overSocketIo),
   TCP: () => new StreamTransport(),
@@ -283,10 +299,16 @@ export class Stage {
   }
 }
 
+/** `describe`, or a skipped one that says why: those over NATS need a server. */
+function describeWay(name: string, define: () => void): void {
+  if (/ NATS$| gateways$/.test(name)) describeNats(name, define)
+  else describe(name, define)
+}
+
 /** Runs the tests that `define` defines over every way to connect. */
 export function describeWays(name: string, define: (stage: Stage) => void): void {
   for (const [way, make] of Object.entries(TRANSPORTS)) {
-    describe(`${name}, ${way}`, () => {
+    describeWay(`${name}, ${way}`, () => {
       const stage = new Stage(make)
       beforeEach(() => stage.open())
       afterEach(() => stage.close())
@@ -298,7 +320,7 @@ export function describeWays(name: string, define: (stage: Stage) => void): void
 /** The same on one stage for all tests of a way. */
 export function describeWaysOnce(name: string, define: (stage: Stage) => void): void {
   for (const [way, make] of Object.entries(TRANSPORTS)) {
-    describe(`${name}, ${way}`, () => {
+    describeWay(`${name}, ${way}`, () => {
       const stage = new Stage(make)
       beforeAll(() => stage.open())
       afterAll(() => stage.close())

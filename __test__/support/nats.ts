@@ -15,6 +15,18 @@ export const NATS_SERVER = [
   ...(process.env.PATH?.split(delimiter) ?? []).map(folder => join(folder, 'nats-server')),
 ].find(path => path && isExecutable(path))
 
+/**
+ * The path of a server older than 2.11, which has no traces: from the environment variable NATS_SERVER_OLD, from where .ci/run
+ * puts it, or Debian's.
+ */
+export const OLD_NATS_SERVER = [
+  process.env.NATS_SERVER_OLD,
+  '/usr/local/bin/nats-server-2.9',
+  '/usr/sbin/nats-server',
+  '/usr/bin/nats-server',
+  NATS_SERVER,
+].find(path => path && isExecutable(path) && minorOf(path) < 11)
+
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
@@ -26,15 +38,27 @@ function isExecutable(path: string): boolean {
 
 /** Whether the server is of this minor version of 2, or a newer one. Debian's is 2.9, the oldest that will do. */
 export function isNatsAtLeast(minor: number): boolean {
-  if (NATS_SERVER === undefined) return true
-  const version = execFileSync(NATS_SERVER, ['--version'], { encoding: 'utf8' })
-  return Number(/v2\.(\d+)/.exec(version)?.[1]) >= minor
+  return NATS_SERVER === undefined || minorOf(NATS_SERVER) >= minor
+}
+
+function minorOf(program: string): number {
+  const version = execFileSync(program, ['--version'], { encoding: 'utf8' })
+  return Number(/v2\.(\d+)/.exec(version)?.[1])
 }
 
 /** `describe`, or a skipped one that says why. */
 export function describeNats(name: string, define: () => void): void {
   if (NATS_SERVER === undefined) describe.skip(`${name} (there is no nats-server)`, define)
   else describe(name, define)
+}
+
+/** The same for what is tested with an old server. */
+export function describeOldNats(name: string, define: () => void): void {
+  const isThere = OLD_NATS_SERVER !== undefined
+  if (process.env.NATS_SERVER_OLD !== undefined && !isThere)
+    throw Error(`NATS_SERVER_OLD=${process.env.NATS_SERVER_OLD} is no nats-server older than 2.11`)
+  if (isThere) describe(name, define)
+  else describe.skip(`${name} (there is no nats-server older than 2.11; NATS_SERVER_OLD is its path)`, define)
 }
 
 /** A server with a port of its own, which it keeps when it is started again. */
@@ -44,7 +68,10 @@ export class NatsServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'selvedge-nats-'))
 
   /** `config` is in the form of its configuration files. */
-  constructor(private config = '') {}
+  constructor(
+    private config = '',
+    readonly program = NATS_SERVER,
+  ) {}
 
   get address(): string {
     return `nats://127.0.0.1:${this.port}`
@@ -54,7 +81,7 @@ export class NatsServer {
   async start(config = this.config): Promise<void> {
     const file = this.#write(config)
     const args = ['-a', '127.0.0.1', '-p', String(this.port), '-c', file]
-    const child = spawn(NATS_SERVER!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(this.program!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#child = child
     const said: string[] = []
     for await (const line of createInterface(child.stderr)) {
