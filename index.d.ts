@@ -1331,6 +1331,19 @@ export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Dat
 }
 
 /**
+ * Runs a function inside a span of OpenTelemetry for a message that it handles: a loop gets no span of its own.
+ * The parent is the context that the message brings; without one, or without an SDK, the function just runs. The
+ * span ends with the function, or with the promise that it returns. Returns what the function returns.
+ *
+ * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"`; and what the function throws
+ * @example
+ * for await (const message of await client.subscribe('orders.*')) {
+ *   await traceMessage(message, () => store(message.data))
+ * }
+ */
+export declare function traceMessage<T>(message: Message<Agreed, Agreed>, run: () => T): T
+
+/**
  * Follows who is in a room, once the socket's server allows it with `room.watch(socket)`; until then the room
  * is empty, and there is no `sync`. Changes of the room arrive over the socket, in order with its data, but
  * not as `data` events. Returns the same object for the same name until that is closed. The server has to be

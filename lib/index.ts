@@ -17,6 +17,7 @@ export {
 } from './messaging/options'
 export { withOptions } from './messaging/service'
 export { sysApi, sysApiMany } from './messaging/sys-api'
+export { traceMessage } from './messaging/watching'
 export { ConatService, callConatService, createConatService } from './services/conat-service'
 export { setConatClient } from './services/subject'
 export { createTimeService, getSkew, time, timeClient } from './services/time'

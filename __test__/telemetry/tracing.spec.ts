@@ -10,7 +10,8 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
-import { type ConatServer, type ConnectOptions, init, type Message } from 'selvedge'
+import { type ConatServer, type ConnectOptions, init, type Message, traceMessage } from 'selvedge'
+import { loose } from '../support/authority'
 
 const exporter = new InMemorySpanExporter()
 let broker: ConatServer
@@ -127,6 +128,47 @@ test('without a span nothing is traced, unless everything is to be', async () =>
   const failed = exporter.getFinishedSpans().find(({ name }) => name === 'request nobody')!
   expect(failed).toMatchObject({ attributes: { 'error.type': '503' }, status: { code: 2 } })
   await Promise.all([quiet, loud, off].map(each => each.close()))
+})
+
+test('in a loop a message is handled inside a span by traceMessage, whatever becomes of it', async () => {
+  const [writer, reader] = [client(), client()]
+  const subscription = await reader.subscribe('looped.*')
+  await inSpan(async () => {
+    for (const n of [1, 2, 3]) await writer.publish('looped.a', n)
+  })
+  await writer.publish('looped.a', 4)
+  const results: unknown[] = []
+  for await (const message of subscription) {
+    const inside = (): unknown => [message.data, trace.getActiveSpan()?.spanContext().traceId]
+    if (message.data === 1) results.push(traceMessage(message, inside))
+    else if (message.data === 2) results.push(await traceMessage(message, async () => inside()))
+    else if (message.data === 3) {
+      const failing = async (): Promise<void> => {
+        throw Object.assign(Error('no'), { code: 'ENO' })
+      }
+      await expect(traceMessage(message, failing)).rejects.toThrow('no')
+    } else {
+      // It brings no context.
+      expect(traceMessage(message, inside)).toEqual([4, undefined])
+      break
+    }
+  }
+  const spans = exporter.getFinishedSpans().filter(({ name }) => name === 'process looped.a')
+  const program = exporter.getFinishedSpans().find(({ name }) => name === 'program')!
+  const { traceId } = program.spanContext()
+  expect(results).toEqual([
+    [1, traceId],
+    [2, traceId],
+  ])
+  expect(spans).toHaveLength(3)
+  for (const { kind, parentSpanContext } of spans)
+    expect([kind, parentSpanContext?.traceId]).toEqual([SpanKind.CONSUMER, traceId])
+  expect(spans[2]).toMatchObject({ attributes: { 'error.type': 'ENO' }, status: { code: 2 } })
+  for (const wrong of [undefined, {}, 'x'])
+    expect(() => traceMessage(loose(wrong), () => 1)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    )
+  await Promise.all([writer.close(), reader.close()])
 })
 
 test('a damaged context breaks nothing', async () => {

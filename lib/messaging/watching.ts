@@ -2,9 +2,11 @@
 import type { Headers, MessageOptions } from '../../index'
 import { CHANNELS, TRACES } from '../telemetry/channels'
 import { beginSending, handling, type Operation, type Sending, tracingIsOn } from '../telemetry/tracing'
+import { invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
+import { isFunction } from '../values/option-checks'
 import type { ClientContext } from './client-context'
-import { MessageData } from './message'
+import { Message, MessageData } from './message'
 import { prepare } from './prepare'
 
 const { request: REQUEST, handle: HANDLE, send: SEND } = TRACES
@@ -129,4 +131,12 @@ export function watchHandling<T>(
   const run = (): T => handling(operation, context.tracing, isRequest, headers, handle)
   if (!isHeard(HANDLE)) return run()
   return HANDLE.traceSync(run, { client: context.owner, ...where, ...told })
+}
+
+/** Runs a function inside a span of a message that is handled by it; by itself where the message has no context. */
+export function traceMessage<T>(message: object, run: () => T): T {
+  if (!(message instanceof Message)) throw invalidType('message', 'a message', message)
+  isFunction('the function', run)
+  const operation: Operation = { name: 'process', subject: message.subject }
+  return handling(operation, 'active', message.isRequest(), message.headers, run)
 }

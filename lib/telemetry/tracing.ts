@@ -38,7 +38,8 @@ export interface Operation {
   readonly subject: string
   /** The pattern that was subscribed to, if that is known. */
   readonly template?: string | undefined
-  readonly clientId: string
+  /** Nothing where a message alone is known. */
+  readonly clientId?: string | undefined
 }
 
 /** Returns the part of a span's name that says where: nothing for what is too long or private. */
@@ -53,8 +54,8 @@ function attributesOf(operation: Operation): Attributes {
     'messaging.system': SYSTEM,
     'messaging.operation.name': name,
     'messaging.operation.type': name === 'process' ? 'process' : 'send',
-    'messaging.client.id': clientId,
   }
+  if (clientId !== undefined) attributes['messaging.client.id'] = clientId
   if (subject.startsWith('_INBOX')) attributes['messaging.destination.temporary'] = true
   else attributes['messaging.destination.name'] = subject
   if (template !== undefined) attributes['messaging.destination.template'] = template
