@@ -63,7 +63,7 @@ describe('with a broker', () => {
     'control characters of messages, headers and subjects are shown there, and pass in a pipe',
     async () => {
       const shown = onTerminal(`sub 'evil.>' --headers --count 1`)
-      const passed = new Command(['sub', 'evil.>', '--raw', '--count', '1'], env)
+      const passed = new Command(['sub', 'evil.>', '--headers', '--count', '1'], env)
       for (const command of [shown, passed]) await command.until(/listening/)
       await client.publish('evil.\u202e', EVIL, { headers: { name: EVIL } })
       const { exit, stdout } = await shown.ended
@@ -73,7 +73,7 @@ describe('with a broker', () => {
       expect(stdout).toContain(`[evil.\\u202e] ${safe}`)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none
       expect(stdout).not.toMatch(/[\u0000-\u0008\u001b\u007f-\u009f\u202e]/)
-      expect((await passed.ended).stdout).toBe(`${EVIL}\n`)
+      expect((await passed.ended).stdout).toBe(`name: ${EVIL}\n[evil.\u202e] ${EVIL}\n`)
     },
   )
 

@@ -30,7 +30,8 @@ export async function printMessage(terminal: Terminal, message: Message, look: L
   if (look.raw === true) return terminal.line(payload)
   if (look.headers === true && hasHeaders) {
     for (const [name, value] of Object.entries(headers)) {
-      await terminal.line(escaped(`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`))
+      const line = `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`
+      await terminal.line(person ? escaped(line) : line)
     }
   }
   const subject = person ? escaped(message.subject) : message.subject
