@@ -52,6 +52,25 @@ describeStages('authority', stage => {
     })
   })
 
+  test('a user with half of a surrogate pair, or odd names, is that user: to itself, to isAllowed and to others', async () => {
+    const json = '{"name":"a\\ud83d","k\\udc00":[1e300,-0.5],"__proto__":{"admin":true}}'
+    const asked: unknown[] = []
+    await stage.start({
+      getUser: () => JSON.parse(json),
+      isAllowed: ({ user, subject }) => {
+        if (subject === 'mine') asked.push(user)
+        return true
+      },
+    })
+    const client = stage.join()
+    await client.waitUntilReady()
+    await client.publish('mine', 1)
+    const user = JSON.stringify(JSON.parse(json))
+    const seen = [client.info!.user, ...asked, ...Object.values(stage.server.sockets).map(one => one.user)]
+    expect(seen.map(one => JSON.stringify(one))).toEqual([user, user, user])
+    expect(({} as { admin?: boolean }).admin).toBe(undefined)
+  })
+
   test('a refused sign-in is told why and leaves nothing behind', async () => {
     await stage.start({ getUser: async visitor => byCookie(loose(visitor)) })
     const stranger = stage.join({ reconnection: false })
