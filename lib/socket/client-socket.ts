@@ -44,8 +44,8 @@ export class ConatSocketClient extends ConatSocketBase {
     context.checkOpen()
     checkConnectSubject(subject)
     checkWait('socket.connect', options, CONNECT_SHAPE)
+    if (options.id !== undefined) checkName('id', options.id)
     const id = options.id ?? context.socketIdPrefix + native.randomId()
-    checkName('id', id)
     checkRoomForIds(subject, id)
     const settings = new SocketSettings(options)
     super(context, responder, commands.nextHandle(), subject, id, settings)
@@ -245,14 +245,12 @@ export class ConatSocketClient extends ConatSocketBase {
     const engine = this.#settings.forEngine(this.id, CONNECT_SHAPE)
     // A function may add to a full window.
     if (typeof options.renew === 'function') engine.maxQueueSize = this.maxQueueSize + EXTRA_MESSAGES
-    return JSON.stringify({
-      ...engine,
-      wait: wait === true ? undefined : Number(wait),
-      renew: options.renew !== undefined && options.renew !== false,
-      // Other sockets may have a chosen id, but not a random one.
-      epoch: options.id === undefined ? undefined : newEpoch(),
-      loadBalancer: options.loadBalancer !== undefined,
-    })
+    if (wait !== true) engine.wait = Number(wait)
+    if (options.renew !== undefined && options.renew !== false) engine.renew = true
+    // Other sockets may have a chosen id, but not a random one.
+    if (options.id !== undefined) engine.epoch = newEpoch()
+    if (options.loadBalancer !== undefined) engine.loadBalancer = true
+    return JSON.stringify(engine)
   }
 }
 

@@ -37,16 +37,13 @@ export class SocketSettings<Options extends SocketOptions = SocketListenOptions>
   /** Returns the settings that the engine gets from either side, for JSON. */
   forEngine(id: string, shape: Shape): Record<string, unknown> {
     const { slowConsumer, slowConsumerTimeout } = this.options
-    return {
-      ...forEngine(this.options, shape),
-      slowConsumerTimeout:
-        slowConsumer === 'close'
-          ? (slowConsumerTimeout ?? LISTEN_SHAPE.slowConsumerTimeout.default)
-          : undefined,
-      id,
-      keepAlive: this.keepAlive,
-      keepAliveTimeout: this.keepAliveTimeout,
-      commandTimeout: socketTimeouts.command,
-    }
+    const settings = forEngine(this.options, shape)
+    if (slowConsumer === 'close')
+      settings.slowConsumerTimeout = slowConsumerTimeout ?? LISTEN_SHAPE.slowConsumerTimeout.default
+    settings.id = id
+    settings.keepAlive = this.keepAlive
+    settings.keepAliveTimeout = this.keepAliveTimeout
+    settings.commandTimeout = socketTimeouts.command
+    return settings
   }
 }

@@ -149,8 +149,10 @@ export function forEngine(
   part: true | string = true,
 ): Record<string, unknown> {
   const passed: Record<string, unknown> = {}
-  for (const [name, option] of Object.entries(shape)) {
-    if (typeof option === 'function' || option.engine !== part) continue
+  // They are fewer than all that there are.
+  for (const name of Object.keys(options)) {
+    const option = shape[name]
+    if (option === undefined || typeof option === 'function' || option.engine !== part) continue
     const value = (options as Record<string, unknown>)[name]
     if (value !== undefined) passed[name] = value
   }
