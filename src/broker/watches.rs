@@ -218,31 +218,33 @@ impl Notices {
 
 /// Returns whether a subscription to `pattern` owns the end that `subject`, which it matches, belongs to.
 pub(super) fn is_owner(pattern: &Pattern, subject: &str) -> bool {
-    let key = |name: &str| name.split_once(' ').map(|(key, _)| key.to_owned());
-    let owned = end_of(pattern.as_str(), true).and_then(|name| key(&name));
-    owned.is_some() && owned == end_of(subject, false).and_then(|name| key(&name))
+    let owned = tokens_of(pattern.as_str(), true).map(|(tokens, _)| tokens);
+    owned.is_some() && owned == tokens_of(subject, false).map(|(tokens, _)| tokens)
 }
 
 /// Returns whether a subscription to `pattern` owns an end of sockets.
 pub(super) fn is_end(pattern: &Pattern) -> bool {
-    end_of(pattern.as_str(), true).is_some()
+    tokens_of(pattern.as_str(), true).is_some()
 }
 
 /// Returns the name of the end that a subject is of, or that a pattern owns.
-fn end_of(text: &str, is_pattern: bool) -> Option<String> {
+fn end_of(text: &str, is_pattern: bool) -> Option<EndName> {
+    let ([first, second], prefix) = tokens_of(text, is_pattern)?;
+    Some([first, ".", second, " ", prefix].concat())
+}
+
+/// Returns the two literal tokens, and what stands before them.
+fn tokens_of(text: &str, is_pattern: bool) -> Option<([&str; 2], &str)> {
     let mut tokens = text.rsplitn(4, '.');
     let (last, before) = (tokens.next()?, tokens.next()?);
     if before == "client" || (before == "server" && last == "status") {
         let prefix = text.len().checked_sub(before.len() + last.len() + 2).map_or("", |end| &text[..end]);
         let is_literal = !is_pattern || !matches!(last, "*" | ">");
-        return is_literal.then(|| format!("{before}.{last} {prefix}"));
+        return is_literal.then_some(([before, last], prefix));
     }
     let is_server = tokens.next() == Some("server") && !matches!(before, "~" | "status" | "rooms");
     let is_literal = !is_pattern || (last == "*" && before != "*");
-    (is_server && is_literal).then(|| {
-        let prefix = tokens.next().unwrap_or_default();
-        format!("server.{before} {prefix}")
-    })
+    (is_server && is_literal).then(|| (["server", before], tokens.next().unwrap_or_default()))
 }
 
 /// What a watch takes in all tables together, about: `tests/memory.rs` compares.

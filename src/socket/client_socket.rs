@@ -22,7 +22,7 @@ use unserved::Unserved;
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
 use super::pause::Pause;
 use super::peer_status::PeerStatus;
-use super::stream::TagSource;
+use super::stream::{Offer, TagSource};
 use super::{
     Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,
 };
@@ -145,8 +145,8 @@ impl ClientSocket {
         config: impl Into<Arc<SocketConfig>>,
     ) -> Result<Self, InvalidSubject> {
         let invalid = || InvalidSubject::Publish(subject.to_owned());
-        Subject::parse(&format!("{subject}.server.{id}.{id}")).map_err(|_| invalid())?;
-        let mine = Pattern::parse(&format!("{subject}.client.{id}")).map_err(|_| invalid())?;
+        Subject::join(&[subject, ".server.", id, ".", id]).map_err(|_| invalid())?;
+        let mine = Pattern::parse(&[subject, ".client.", id].concat()).map_err(|_| invalid())?;
         let id_at = mine.as_str().len() - id.len();
         let config = config.into();
         let pause = Pause::new(config.command_timeout);
@@ -402,7 +402,9 @@ impl SocketEnd for ClientSocket {
             }
             Some(SocketCommand::Connected) => {
                 let is_latest = message.headers.attempt().is_none_or(|attempt| attempt == self.attempt);
-                if is_latest || self.accepted_by_anyone(&message.headers).is_some() {
+                let is_of_anyone =
+                    |headers| self.accepted_by_anyone(headers, Offer::of_headers(headers).as_ref()).is_some();
+                if is_latest || is_of_anyone(&message.headers) {
                     self.attached(now, &message);
                 }
             }

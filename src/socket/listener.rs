@@ -78,6 +78,8 @@ pub enum ListenerAction {
         connect: Message,
         /// The client's incarnation.
         epoch: Option<u64>,
+        /// What the client says of itself, if it speaks the stream.
+        offer: Option<Offer>,
         /// Whose it is, if the broker tells.
         origin: Option<Origin>,
         /// It is not known whether the client's own subject is there.
@@ -178,7 +180,7 @@ impl Listener {
     pub fn handle_question(&mut self, now: Instant, message: Message) -> ListenerAction {
         let id = message.subject.last_token();
         let base = message.subject.as_str().strip_suffix(id).and_then(|text| text.strip_suffix("~."));
-        let subject = base.and_then(|base| Subject::parse(&format!("{base}{}.{id}", self.id)).ok());
+        let subject = base.and_then(|base| Subject::join(&[base, &self.id, ".", id]).ok());
         let is_question =
             message.headers.command == Some(SocketCommand::Connect) && !control::is_resume(&message.headers);
         match subject.filter(|_| is_question) {
@@ -224,7 +226,7 @@ impl Listener {
                 let tag = offered(&message.headers);
                 self.say_close(now, client, control::with_tag(control::superseded(epoch), tag));
             }
-            Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
+            Some(SocketCommand::Connect) if is_for_anyone || !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
                 match entry {
                     _ if self.retired => self.say_close(now, client, turned_away(&message)),
@@ -232,7 +234,7 @@ impl Listener {
                         self.remember(id, old);
                         return ListenerAction::Supersede(socket, message);
                     }
-                    None if is_for_anyone => return self.accept_at_once(now, id, client, message),
+                    None if is_for_anyone => return self.accept_at_once(now, id, client, message, epoch),
                     None => self.arrive(now, id, client, message),
                 }
             }
@@ -344,7 +346,8 @@ impl Listener {
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
                 let epoch = control::epoch(&connect.headers);
-                ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven: false }
+                let offer = Offer::of_headers(&connect.headers);
+                ListenerAction::Accept { id, client, connect, epoch, offer, origin, is_unproven: false }
             }
             None => ListenerAction::Done,
         }
@@ -462,20 +465,21 @@ impl Listener {
         id: String,
         client: Subject,
         connect: Message,
+        epoch: Option<u64>,
     ) -> ListenerAction {
-        let origin = connect.headers.origin().filter(|_| self.has_origins);
+        let offer = Offer::of_headers(&connect.headers);
         let is_expected = self.arriving.contains_key(&id);
-        if is_expected || self.unproven >= MAX_UNPROVEN || offered(&connect.headers).is_none() {
+        if is_expected || self.unproven >= MAX_UNPROVEN || offer.is_none() {
             self.arrive(now, id, client, connect);
             return ListenerAction::Done;
         }
+        let origin = connect.headers.origin().filter(|_| self.has_origins);
         if !self.population.has_room(SocketOwner::of(origin.as_ref())) {
-            let why = control::turned_away(Code::Limit, control::epoch(&connect.headers));
-            self.say_close(now, client, control::with_tag(why, offered(&connect.headers)));
+            let why = control::turned_away(Code::Limit, epoch);
+            self.say_close(now, client, control::with_tag(why, offer.map(|offer| offer.tag)));
             return ListenerAction::Done;
         }
-        let epoch = control::epoch(&connect.headers);
-        ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven: true }
+        ListenerAction::Accept { id, client, connect, epoch, offer, origin, is_unproven: true }
     }
 
     fn arrive(&mut self, now: Instant, id: String, client: Subject, connect: Message) {
@@ -520,8 +524,9 @@ impl Listener {
     /// Converts `<S>.server.<server>.<socket>` to `<S>.client.<socket>`.
     fn client_subject(&self, subject: &Subject) -> Option<Subject> {
         let id = subject.last_token();
-        let base = subject.as_str().strip_suffix(&format!(".server.{}.{id}", self.id))?;
-        Subject::parse(&format!("{base}.client.{id}")).ok()
+        let base = subject.as_str().strip_suffix(id)?.strip_suffix('.')?;
+        let base = base.strip_suffix(self.id.as_str())?.strip_suffix(".server.")?;
+        Subject::join(&[base, ".client.", id]).ok()
     }
 
     fn set_state(&mut self, state: State) {

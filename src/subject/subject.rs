@@ -29,6 +29,11 @@ impl Subject {
         }
     }
 
+    /// Joins `parts`, which have their dots, and checks what comes out.
+    pub fn join(parts: &[&str]) -> Result<Self, InvalidSubject> {
+        Self::parse(&parts.concat())
+    }
+
     /// Returns whether it is the same one in memory: cheaper than to compare, and `false` says nothing.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

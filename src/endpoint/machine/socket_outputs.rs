@@ -9,7 +9,7 @@ use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::{FaultPoint, Handle};
 use crate::client::{ClientError, ReplyLimits, Request, RequestKind, SubscriptionKind};
 use crate::socket::{
-    AnswerLimits, CommandError, ListenerAction, ListenerEntry as SocketEntry, ListenerPart, Offer, Output,
+    AnswerLimits, CommandError, ListenerAction, ListenerEntry as SocketEntry, ListenerPart, Output,
     ServerSocket, SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
 };
 use crate::subject::Pattern;
@@ -212,7 +212,7 @@ impl Endpoint {
                     self.handle_incoming(now, listener, again);
                 }
             }
-            ListenerAction::Accept { id, client, connect, epoch, origin, is_unproven } => {
+            ListenerAction::Accept { id, client, connect, epoch, offer, origin, is_unproven } => {
                 let Some(entry) = self.table.listener(listener) else { return };
                 let config = if epoch == entry.config.epoch {
                     entry.config.clone()
@@ -221,15 +221,15 @@ impl Endpoint {
                 };
                 let socket = self.next_accepted();
                 let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt());
-                let offer = Offer::of_headers(&connect.headers).filter(|_| config.speaks_stream());
+                let offer = offer.filter(|_| config.speaks_stream());
                 let mut server_socket = match &offer {
                     Some(offer) => {
                         let tag = draw_tag(self.client.entropy());
                         let mut socket = ServerSocket::with_stream(now, client, config, offer, tag);
                         if is_unproven {
-                            socket.accept_unproven(now, connect);
+                            socket.accept_unproven(now, connect, offer.tag);
                         } else {
-                            socket.accept(&connect);
+                            socket.accept(&connect, offer.tag);
                         }
                         if self.client.should_inject(FaultPoint::LostAccept) {
                             socket.outputs().clear();

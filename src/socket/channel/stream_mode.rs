@@ -148,10 +148,16 @@ impl Channel {
         }
     }
 
-    /// The answer to a `connect` of an end that offers the stream: published, so that what follows it stays
-    /// behind it.
-    pub(in crate::socket) fn accept_stream(&mut self, client: &Subject, connect: &Message, resumes: bool) {
-        let message = self.accept_message(client, connect, resumes);
+    /// The answer to a `connect` of an end that offers the stream with this tag: published, so that what
+    /// follows it stays behind it.
+    pub(in crate::socket) fn accept_stream(
+        &mut self,
+        client: &Subject,
+        connect: &Message,
+        asked: u64,
+        resumes: bool,
+    ) {
+        let message = self.accept_message(client, connect, asked, resumes);
         self.outputs.extend(message.map(Output::Publish));
     }
 
@@ -159,13 +165,13 @@ impl Channel {
         &self,
         client: &Subject,
         connect: &Message,
+        asked: u64,
         resumes: bool,
     ) -> Option<Message> {
         let Mode::Stream(stream) = &self.mode else { return None };
-        let (own, asked) = (stream.tags().own, Offer::of_headers(&connect.headers)?);
         let (attempt, server) = (connect.headers.attempt(), connect.subject.as_str().rsplit('.').nth(1));
         let stream_offer =
-            Some(OfferHeader { offer: Offer::new(own, Some(asked.tag), &self.config), server });
+            Some(OfferHeader { offer: Offer::new(stream.tags().own, Some(asked), &self.config), server });
         let greeting = Greeting { epoch: self.config.epoch, stream: stream_offer, ..Greeting::default() };
         let status = resumes.then(|| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));

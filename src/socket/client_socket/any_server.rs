@@ -47,9 +47,7 @@ impl ClientSocket {
 
     /// Asks whoever listens to attach us, right behind the subscription.
     pub(super) fn ask_anyone(&mut self, now: Instant) {
-        let Ok(subject) = Subject::parse(&format!("{}.server.~.{}", self.subject(), self.id())) else {
-            return;
-        };
+        let Ok(subject) = Subject::join(&[self.subject(), ".server.~.", self.id()]) else { return };
         self.enter(Phase::AwaitingAnyone);
         self.missed_since = Some(now);
         self.attempt += 1;
@@ -88,9 +86,13 @@ impl ClientSocket {
         self.find_server(now);
     }
 
-    /// Returns the tag and the server if this accepts such a question, and counts. That of a server which was
-    /// asked by its id meanwhile does not: it goes by the later tag.
-    pub(super) fn accepted_by_anyone(&self, answer: &Headers) -> Option<(u64, String)> {
+    /// Returns the tag and the server if this, with that offer, accepts such a question, and counts. That of
+    /// a server which was asked by its id meanwhile does not: it goes by the later tag.
+    pub(super) fn accepted_by_anyone(
+        &self,
+        answer: &Headers,
+        offer: Option<&Offer>,
+    ) -> Option<(u64, String)> {
         let is_searching = matches!(
             self.phase,
             Phase::AwaitingAnyone
@@ -101,7 +103,7 @@ impl ClientSocket {
         if self.any.open.is_empty() || !is_searching || self.binding.is_held() {
             return None;
         }
-        let tag = Offer::of_headers(answer)?.answers.filter(|tag| self.any.open.contains(tag))?;
+        let tag = offer?.answers.filter(|tag| self.any.open.contains(tag))?;
         let server = control::accepting_server(answer)?;
         let is_asked = self.phase == Phase::AwaitingAccept && self.binding.server() == Some(&server);
         (!is_asked).then_some((tag, server))

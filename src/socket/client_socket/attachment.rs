@@ -235,7 +235,8 @@ impl ClientSocket {
         if epoch.is_some() && epoch != self.epoch() {
             return;
         }
-        let anyone = self.accepted_by_anyone(&answer.headers);
+        let offer = Offer::of_headers(&answer.headers);
+        let anyone = self.accepted_by_anyone(&answer.headers, offer.as_ref());
         if anyone.is_none() && self.phase != Phase::AwaitingAccept {
             return;
         }
@@ -244,7 +245,7 @@ impl ClientSocket {
             self.take_server(accepted);
         }
         let Some(server) = self.server_subject() else { return };
-        if !self.settle_mode(now, &answer.headers, is_unproven) {
+        if !self.settle_mode(now, offer, is_unproven) {
             return;
         }
         self.abandon_questions();
@@ -319,7 +320,7 @@ impl ClientSocket {
 
     pub(super) fn server_subject(&self) -> Option<Subject> {
         let server = self.binding.server().filter(|id| !id.contains('.'))?;
-        Subject::parse(&format!("{}.server.{server}.{}", self.subject(), self.id())).ok()
+        Subject::join(&[self.subject(), ".server.", server, ".", self.id()]).ok()
     }
 }
 

@@ -39,9 +39,8 @@ impl ClientSocket {
     }
 
     /// What the two ends speak is decided by the first answer; to a question that several may have taken
-    /// their tags are joined. Returns whether this answer is for us.
-    pub(super) fn settle_mode(&mut self, now: Instant, answer: &Headers, joins: bool) -> bool {
-        let offer = Offer::of_headers(answer);
+    /// their tags are joined. Returns whether this answer, with that offer, is for us.
+    pub(super) fn settle_mode(&mut self, now: Instant, offer: Option<Offer>, joins: bool) -> bool {
         if let Some(stream) = self.channel.stream() {
             let tags = stream.tags();
             return offer.is_some_and(|offer| offer.answers == Some(tags.own) && offer.tag == tags.peer);

@@ -10,19 +10,19 @@ use crate::wire::stream::Close;
 use crate::wire::{Message, SocketCommand};
 
 impl ServerSocket {
-    /// Answers the `connect` that this socket was made for.
-    pub fn accept(&mut self, connect: &Message) {
+    /// Answers the `connect` that this socket was made for, and which offers this tag.
+    pub fn accept(&mut self, connect: &Message, asked: u64) {
         self.note_connect(connect);
-        self.channel.accept_stream(&self.client, connect, false);
+        self.channel.accept_stream(&self.client, connect, asked, false);
     }
 
     /// Answers it before the client's own subject was seen: the client has to say something, or is asked.
-    pub fn accept_unproven(&mut self, now: Instant, connect: Message) {
+    pub fn accept_unproven(&mut self, now: Instant, connect: Message, asked: u64) {
         self.note_connect(&connect);
         if let (Some(stream), Some(server)) = (self.channel.stream_mut(), server_of(&connect)) {
             stream.await_proof(now, control::identity(server, None));
         }
-        if let Some(message) = self.channel.accept_message(&self.client, &connect, false) {
+        if let Some(message) = self.channel.accept_message(&self.client, &connect, asked, false) {
             let (tag, timeout) = (self.channel.next_tag(TagKind::Accept), ARRIVAL_TIMEOUT);
             self.channel.outputs.push_back(Output::Probe { tag, message: message.into(), timeout });
         }
@@ -57,7 +57,9 @@ impl ServerSocket {
         if !there {
             return self.close(CloseReason::Timeout);
         }
-        self.channel.accept_stream(&self.client, &connect, false);
+        if let Some(offer) = Offer::of_headers(&connect.headers) {
+            self.channel.accept_stream(&self.client, &connect, offer.tag, false);
+        }
         if let Some(stream) = self.channel.stream_mut() {
             stream.send_again(now);
         }
@@ -114,13 +116,13 @@ impl ServerSocket {
             if self.state == State::Ready {
                 self.channel.attach(now, client.clone());
             }
-            self.channel.accept_stream(&client, connect, true);
+            self.channel.accept_stream(&client, connect, offer.tag, true);
             if let Err(error) = self.channel.handle_attach_status(now, connect) {
                 self.handle_misbehaved(error);
             }
         } else if offer.tag_for(tags.own) == tags.peer {
             // The fabric brought it twice.
-            self.channel.accept_stream(&client, connect, false);
+            self.channel.accept_stream(&client, connect, offer.tag, false);
         } else if connect.headers.attempt().is_some_and(|attempt| Some(attempt) < self.attempt) {
             // The fabric has held it back: the client goes by the tag of a later one.
         } else if !stream.is_proven() {
@@ -134,7 +136,7 @@ impl ServerSocket {
             if self.handle_return() {
                 self.channel.attach(now, client.clone());
             }
-            self.channel.accept_stream(&client, connect, false);
+            self.channel.accept_stream(&client, connect, offer.tag, false);
         } else {
             self.say_close(control::with_tag(control::code(Code::SocketLost), Some(offer.tag)));
         }

@@ -182,19 +182,19 @@ impl Headers {
     /// it says itself, or that nobody knows: a member behind all others, so that it is the one that counts.
     /// A user that does not fit is left out, and so is all else where there is no room.
     pub fn stamp_origin(&mut self, origin: Option<OriginStamp<'_>>) {
-        let fields =
-            |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
-        let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
+        let fields = self.json.as_ref().map_or("", members_text);
         let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
-        let stamped = |origin: &str| {
-            let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
-            Json::parse(text.into()).ok().filter(Json::fits_headers)
+        // Members of an object, and one more: JSON as before.
+        let with = |fields: &str, comma: &str, origin: &str| {
+            Json::trusted(["{", fields, comma, "\"", ORIGIN, "\":", origin, "}"].concat().into())
         };
-        let nameless = origin.as_ref().map_or_else(|| "null".to_owned(), OriginStamp::without_user);
-        self.json = origin
+        let stamped = |origin: &str| Some(with(fields, comma, origin)).filter(Json::fits_headers);
+        let nameless = || origin.as_ref().map_or_else(|| "null".to_owned(), OriginStamp::without_user);
+        let json = origin
             .and_then(|origin| stamped(&origin.with_user()?))
-            .or_else(|| stamped(&nameless))
-            .or_else(|| Json::parse(format!("{{\"{ORIGIN}\":{nameless}}}").into()).ok());
+            .or_else(|| stamped(&nameless()))
+            .unwrap_or_else(|| with("", "", &nameless()));
+        self.json = Some(json);
     }
 
     /// Returns what [`Self::stamp_origin`] has noted. To be believed only if the own broker does that.
@@ -217,6 +217,12 @@ impl Headers {
     pub fn are_accepted(&self) -> bool {
         self.json.as_ref().is_none_or(Json::fits_headers)
     }
+}
+
+/// What stands within the braces of an object; nothing for what is none.
+fn members_text(json: &Json) -> &str {
+    let text = json.as_str().trim_ascii();
+    text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default()
 }
 
 /// Whose connection a `connect` of a socket came over, by the word of a broker.

@@ -189,22 +189,25 @@ fn value_end(text: &str) -> Option<usize> {
         b'"' => string_end(text),
         b'{' | b'[' => {
             let (mut depth, mut at) = (0_usize, 0);
-            while let Some(&byte) = bytes.get(at) {
-                match byte {
+            loop {
+                // Nothing else opens, closes or hides a bracket.
+                at += bytes
+                    .get(at..)?
+                    .iter()
+                    .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))?;
+                match bytes.get(at)? {
                     b'"' => {
                         at += string_end(text.get(at..)?)?;
                         continue;
                     }
                     b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
+                    _ => depth -= 1,
                 }
                 at += 1;
                 if depth == 0 {
                     return Some(at);
                 }
             }
-            None
         }
         _ => {
             let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace();

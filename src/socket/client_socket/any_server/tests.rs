@@ -101,7 +101,7 @@ fn taken_by(server: &str, now: Instant, question: &Message, own_tag: u64) -> (Se
     };
     let offer = Offer::of_headers(&connect.headers).expect("it offers");
     let mut socket = ServerSocket::with_stream(now, client, SocketConfig::default(), &offer, own_tag);
-    socket.accept_unproven(now, connect);
+    socket.accept_unproven(now, connect, offer.tag);
     let accept = std::iter::from_fn(|| socket.poll_output()).find_map(|output| match output {
         Output::Probe { message, .. } => Some(*message),
         _ => None,
