@@ -88,6 +88,7 @@ export declare class Socket extends EventEmitter<{
   /**
    * Errors by event: `EADDRINUSE` somebody is bound there or subscribed to it · `EACCES` not permitted · `EMFILE` over a limit ·
    * `ETIMEDOUT` no confirmation in time · `ENETDOWN` the client is closed.
+   * A subject that is taken back later is `EACCES`, and the socket closes.
    *
    * @throws {Error} `"ERR_SOCKET_ALREADY_BOUND"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no valid subject ·
    *   `"ERR_SOCKET_DGRAM_NOT_RUNNING"` it is closed
@@ -126,7 +127,7 @@ export declare class Socket extends EventEmitter<{
   close(callback?: () => void): this
   /**
    * Receives what is sent to any subject that matches. Errors by event: `EMFILE` more than 1000 patterns, or over a limit of the
-   * broker · `EACCES` not permitted · `ENETDOWN`.
+   * broker · `EACCES` not permitted, or not any more: it is no member then · `ENETDOWN`.
    *
    * @throws {Error} `"ERR_MISSING_ARGS"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no pattern ·
    *   `"ERR_SOCKET_DGRAM_NOT_RUNNING"`

@@ -410,6 +410,7 @@ export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subje
  */
 export interface Bridge {
   readonly stats: BridgeStats
+  /** Accepts nobody new. Resolves when each connection has closed on both sides. */
   drain(options?: BridgeDrainOptions): Promise<void>
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
+import { Duplex, PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { over, sockets } from 'selvedge/net'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
@@ -224,6 +224,63 @@ describeFabricsAndWebSocket('bridges', fabric => {
     here.end()
     await Promise.all([closed(here.resume()), exposed.drain(), door.drain(), closed(target.close())])
     expect(exposed.stats.active).toBe(0)
+  })
+
+  test('a drain waits for the side behind, and what is still to be passed on there', async () => {
+    let finish = (): void => {}
+    const inner = new Duplex({
+      read: () => {},
+      write: (_chunk, _encoding, done) => done(),
+      final: done => {
+        finish = done
+        inner.emit('told')
+      },
+    })
+    const exposed = net.expose('slow', () => inner)
+    await once(exposed, 'listening')
+    const here = net.connect('slow')
+    await once(here, 'connect')
+    const ended = once(inner, 'told')
+    here.end('bytes')
+    inner.push(null)
+    await Promise.all([closed(here.resume()), ended])
+    let isDrained = false
+    const drained = exposed.drain().then(() => {
+      isDrained = true
+    })
+    await once(exposed, 'close')
+    await new Promise(setImmediate)
+    expect([isDrained, exposed.stats.active]).toEqual([false, 1])
+    finish()
+    await drained
+    expect(exposed.stats.active).toBe(0)
+  })
+
+  test('a drain of a door waits for what the subject has not taken', async () => {
+    const total = 300_000
+    let there: { resume(): unknown } | undefined
+    let came = 0
+    const server = net.createServer({ allowHalfOpen: true }, socket => {
+      there = socket.on('data', chunk => (came += chunk.length)).pause()
+      socket.end()
+    })
+    await once(server.listen('full'), 'listening')
+    const door = net.forward('full', { port: 0 }, { window: 32 * 1024, highWaterMark: 1024 * 1024 })
+    await once(door, 'listening')
+    const socket = nodeNet.connect(portOf(door))
+    socket.end(Buffer.alloc(total))
+    await closed(socket.resume())
+    let isDrained = false
+    const drained = door.drain().then(() => {
+      isDrained = true
+    })
+    await once(door, 'close')
+    await new Promise(setImmediate)
+    expect([isDrained, door.stats.active, came]).toEqual([false, 1, 0])
+    there!.resume()
+    await drained
+    await until(() => came === total)
+    await closed(server.close())
   })
 
   test('drain cuts off at its deadline', async () => {

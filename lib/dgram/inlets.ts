@@ -10,6 +10,8 @@ const MAX_MEMBERSHIPS = 1000
 export class Inlets {
   readonly #handle: (message: Message, isMember: boolean) => void
   readonly #memberships = new Map<string, Subscription>()
+  /** Whether its own has been confirmed. */
+  #isOpen = false
   #own: Subscription | undefined
   #isRefd = true
   #isClosed = false
@@ -53,11 +55,20 @@ export class Inlets {
     subscription.emitter.on('message', (message: Message) => this.#handle(message, isMember))
     try {
       await subscription.confirmed()
+      if (!isMember) this.#isOpen = true
     } catch (error) {
+      // Its end was told already.
+      if (isMember && this.#memberships.get(subject) !== subscription) return
       if (isMember) this.#memberships.delete(subject)
       else this.#own = undefined
       if (!this.#isClosed) throw error
     }
+  }
+
+  /** The broker permits a subject no more. Returns what was there, which is over. */
+  takeBack(subject: string): 'own' | 'membership' | undefined {
+    if (this.#isOpen && this.#own?.subject === subject) return 'own'
+    return this.drop(subject) ? 'membership' : undefined
   }
 
   /** Returns whether it was a member. */

@@ -7,9 +7,10 @@ import { isPendingOver } from '../engine/commands'
 import type { Message } from '../messaging/message'
 import { argType, argValue, coded, codedError, missingArgs, systemError } from '../net/errors'
 import { checkSubject, clientOf, freeSubject } from '../net/options'
+import { type Refusal, watchRefusals } from '../net/refusals'
 import { stays } from '../net/second-look'
 import { list, unlist } from '../net/table'
-import type { FabricError } from '../values/errors'
+import { FabricError } from '../values/errors'
 import { Buffer, nextTick } from '../values/platform'
 import { isValidSubject } from '../values/subjects'
 import { datagramOf, MAX_DATAGRAM_BYTES } from './datagram'
@@ -34,6 +35,7 @@ export class Socket extends EventEmitter {
   readonly #inlets: Inlets
   readonly #counts = { sent: 0, received: 0, sendDropped: 0, malformed: 0 }
   #client: Client | undefined
+  #unwatch: (() => void) | undefined
   #state: 'new' | 'binding' | 'bound' | 'closed' = 'new'
   #subject: string | undefined
   #place = ''
@@ -144,6 +146,7 @@ export class Socket extends EventEmitter {
     unlist(this.#listed)
     this.#inlets.close()
     this.#client?.off('closed', this.#handleClientClosed)
+    this.#unwatch?.()
     if (this.#isAlone) bound.delete(this.#place)
     this.#leaveGroup()
     this.#giveUp(notRunning())
@@ -264,6 +267,7 @@ export class Socket extends EventEmitter {
     this.#since = Date.now()
     this.#place = `${client.client} ${subject}`
     client.once('closed', this.#handleClientClosed)
+    this.#unwatch ??= watchRefusals(client, this.#handleRefusal)
     void (async () => {
       try {
         // Never inside the call.
@@ -363,6 +367,20 @@ export class Socket extends EventEmitter {
 
   #handleClientClosed = (): void => {
     if (this.#state !== 'closed') this.close()
+  }
+
+  /** What stood is over: of its own subject all of it, as a server is. */
+  #handleRefusal = ({ subject, type, message }: Refusal): void => {
+    const was = type === 'sub' ? this.#inlets.takeBack(subject) : undefined
+    if (was === undefined) return
+    const isOwn = was === 'own'
+    const error = new FabricError(message, 403)
+    // Not in here: an error that nobody expects is an uncaught one, and keeps nobody else from hearing.
+    nextTick(() => {
+      if (this.#state === 'closed') return
+      if (isOwn) this.close()
+      this.emit('error', systemError(isOwn ? 'bind' : 'addMembership', 'EACCES', subject, error))
+    })
   }
 
   #joinGroup(name: string): void {

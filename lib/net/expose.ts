@@ -7,6 +7,7 @@ import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
 import { startTimer } from '../async/timer'
 import { argType, codedError, outOfRange, systemError } from './errors'
 import { join, newStats } from './joining'
+import { OpenStreams } from './open-streams'
 import { checkNetOptions } from './option-checks'
 import { DIAL_TIMEOUT } from './options'
 import { Server } from './server'
@@ -16,7 +17,7 @@ import { type DrainOptions, drained } from './waits'
 /** A server that exposes something. */
 export class ExposingServer extends Server {
   readonly #stats = newStats()
-  readonly #open = new Set<Socket>()
+  readonly #open = new OpenStreams()
   readonly #target: NodePlace | ((socket: Socket) => Duplex)
   /** Dialled for connections that are about to be accepted, by the id of their socket. */
   readonly #dialled = new Map<string, Duplex>()
@@ -77,8 +78,7 @@ export class ExposingServer extends Server {
       socket.on('error', () => {}).resetAndDestroy()
       return
     }
-    this.#open.add(socket)
-    socket.once('close', () => this.#open.delete(socket))
+    for (const stream of [socket, inner]) this.#open.add(stream)
     join(socket, inner, this.#stats)
     this.emit('joined')
   }

@@ -2,6 +2,7 @@
 import nodeNet from 'node:net'
 import type { BridgeStats, ForwardOptions, NodePlace } from '../../types/net'
 import { cutOff, join, newStats } from './joining'
+import { OpenStreams } from './open-streams'
 import { checkNetOptions } from './option-checks'
 import { Socket } from './socket'
 import { type DrainOptions, drained } from './waits'
@@ -16,7 +17,7 @@ export type ForwardingServer = nodeNet.Server & {
 export function forwardTo(subject: string, place: NodePlace, options: ForwardOptions): ForwardingServer {
   checkNetOptions(options)
   const stats = newStats()
-  const open = new Set<nodeNet.Socket>()
+  const open = new OpenStreams()
   const settings = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
   const server = nodeNet.createServer(settings, outer => {
     open.add(outer)
@@ -25,7 +26,7 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
     const handleClose = (): void => {
       inner.destroy()
     }
-    outer.once('close', () => open.delete(outer)).once('close', handleClose)
+    outer.once('close', handleClose)
     const handleFailure = (error: Error): void => {
       stats.refused += 1
       cutOff(outer)
@@ -34,6 +35,7 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
     inner.once('error', handleFailure)
     inner.once('connect', () => {
       outer.off('close', handleClose)
+      open.add(inner)
       inner.off('error', handleFailure).on('error', () => {})
       join(outer, inner, stats)
       server.emit('joined')

@@ -1,10 +1,9 @@
 // What is waited for beside events, with `timeout` and `signal`: that all is flushed, that a bridge has drained.
-import type { Duplex } from 'node:stream'
 import { settledWithin } from '../async/bounds'
 import { startTimer } from '../async/timer'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { argType, outOfRange, systemError } from './errors'
-import { cutOff } from './joining'
+import type { OpenStreams } from './open-streams'
 import { MAX_TIMER } from './options'
 
 export interface FlushOptions {
@@ -34,18 +33,18 @@ export async function flushedWithin(
     : errorFrom(failure)
 }
 
-/** Resolves when a server has closed; what is open at the deadline is cut off. An abort ends the waiting, not the drain. */
+/** Resolves when a server has closed, and both sides of each of its connections; what is open at the deadline is cut off. An abort ends the waiting, not the drain. */
 export async function drained(
   server: { close(callback: (error?: Error) => void): unknown },
-  open: ReadonlySet<Duplex>,
+  open: OpenStreams,
   { deadline = DEADLINE, signal }: DrainOptions = {},
 ): Promise<void> {
   checkTime('options.deadline', deadline)
   checkSignal(signal)
-  const timer = startTimer(Math.max(1, deadline), () => {
-    for (const socket of open) cutOff(socket)
-  })
-  const closed = new Promise<void>(resolve => server.close(() => resolve())).then(() => timer.stop())
+  const timer = startTimer(Math.max(1, deadline), () => open.cutOff())
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+    .then(() => open.whenEmpty())
+    .then(() => timer.stop())
   const failure = await settledWithin(closed, { signal }, 'the drain goes on')
   if (failure instanceof Failure) throw errorFrom(failure)
 }
