@@ -477,7 +477,7 @@ export interface ConnectOptions {
   user?: string | undefined
   /** The password of `user`. Never shown. */
   password?: string | undefined
-  /** A token instead of a user: as `Authorization: Bearer`, or to NATS. Never shown. */
+  /** A token instead of a user, not empty: as `Authorization: Bearer`, or to NATS. Never shown. */
   token?: string | undefined
   /** With NATS: the seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
   nkey?: string | undefined
@@ -2403,7 +2403,7 @@ export interface UpstreamOptions {
   user?: string | undefined
   /** Never shown. */
   password?: string | undefined
-  /** A token instead of a user. Never shown. */
+  /** A token instead of a user, not empty. Never shown. */
   token?: string | undefined
   /** The seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
   nkey?: string | undefined

@@ -25,6 +25,21 @@ describeFabrics('options of net', fabric => {
     guest = over(guestClient)
   })
 
+  test('what nothing reaches, and nothing where a subject is said, is no subject of a server', () => {
+    const wrong = { code: 'ERR_INVALID_ARG_VALUE' }
+    for (const subject of ['w*', 'w>', 'a.w*.b']) {
+      const calls = [
+        () => host.createServer().listen(subject),
+        () => host.expose(subject, { port: 80 }),
+        () => host.serve(subject, http.createServer()),
+      ]
+      for (const call of calls) expect(call).toThrow(expect.objectContaining(wrong))
+      if (!subject.endsWith('>')) expect(calls[0]).toThrow(/nothing reaches '/)
+    }
+    expect(() => host.expose('', { port: 80 })).toThrow(expect.objectContaining(wrong))
+    expect(() => host.serve('', http.createServer())).toThrow(expect.objectContaining(wrong))
+  })
+
   test.each([
     ['', 'ERR_INVALID_ARG_VALUE'],
     ['a..b', 'ERR_INVALID_ARG_VALUE'],

@@ -398,9 +398,56 @@ test.each([
   ['adress', 'address'],
   ['url', 'address'],
   ['servers', 'address'],
+  ['server', 'address'],
+  ['host', 'address'],
+  ['hostname', 'address'],
+  ['port', 'address'],
   ['pass', 'password'],
+  ['username', 'user'],
+  ['reconnect', 'reconnection'],
+  ['reconect', 'reconnection'],
 ])("connect says what '%s' is called here", (name, meant) => {
   expect(() => connect({ [name]: 'http://127.0.0.1:1' } as never)).toThrow(
     `connect has no option '${name}'; did you mean '${meant}'?`,
   )
+})
+
+test('the beginning of an option is taken for it, and no other word', () => {
+  const client = connect({ address: 'http://127.0.0.1:1', noCache: true, autoConnect: false })
+  const failureOf = (name: string): string => {
+    try {
+      client.socket.connect('x', { [name]: true } as never)
+    } catch (error) {
+      return (error as Error).message
+    }
+    throw Error(`${name} was taken`)
+  }
+  for (const name of ['reconnect', 'reconect', 'reconn'])
+    expect(failureOf(name)).toMatch(/no option '\w+'; did you mean 'reconnection'\?$/)
+  for (const name of ['rekonekt', 'volume']) expect(failureOf(name)).toMatch(/no option '\w+'$/)
+  void client.close()
+})
+
+test.each<[string, RegExp]>([
+  ['', /^token must not be empty$/],
+  ['secret\n', /^token has characters that an HTTP header cannot have/],
+  ['sec\0ret', /^token has characters that an HTTP header cannot have/],
+])('a token that cannot be sent is refused by its name, and not shown: %j', (token, text) => {
+  const attempt = (): unknown => connect({ address: 'http://127.0.0.1:1', noCache: true, token })
+  expect(attempt).toThrow(text)
+  expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+  expect(attempt).not.toThrow(/secret/)
+})
+
+test.each<[(client: Client) => unknown, string]>([
+  [client => client.publish(''), "invalid publish subject '': it is empty"],
+  [client => client.publish('a b'), 'invalid publish subject a b: it has white space'],
+  [client => client.request('a.*'), 'invalid publish subject a.*: a wildcard stands where none may'],
+  [client => client.subscribe('a..b'), "invalid subscribe subject 'a..b': a token is empty"],
+  [client => client.subscribe('>.a'), "invalid subscribe subject '>.a': a wildcard stands where none may"],
+  [client => client.subscribe(`*.${'a.'.repeat(600)}b`), 'it is too long: at most 8192 bytes and 512 tokens'],
+])('an invalid subject is told of with what is wrong: %#', async (call, text) => {
+  const client = connect({ address: 'http://127.0.0.1:1', noCache: true, autoConnect: false })
+  await expect((async () => await call(client))()).rejects.toThrow(text)
+  await client.close()
 })

@@ -3,13 +3,13 @@ import type { ServerOptions, UpstreamOptions } from '../../index'
 import { isProxy, proxySettings, shownProxy } from '../engine/proxy'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
 import { FabricError, invalidType } from '../values/errors'
-import { checkOptions, forEngine, isBoolean, isString, type ShapeOf } from '../values/option-checks'
+import { checkOptions, forEngine, isBoolean, isFilled, isString, type ShapeOf } from '../values/option-checks'
 
 export const UPSTREAM_SHAPE = {
   address: isAddresses,
   user: { check: isString, engine: 'nats' },
   password: { check: isString, engine: 'nats' },
-  token: { check: isString, engine: 'nats' },
+  token: { check: isFilled, engine: 'nats' },
   nkey: { check: isString, engine: 'nats' },
   credentials: { check: isString, engine: 'nats' },
   ignoreDiscovered: { check: isBoolean, default: false, engine: 'nats' },

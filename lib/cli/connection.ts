@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectOptions } from '../../index'
 import { type Client, connect } from '../index'
-import { CommandError, codeOf, EXIT, UsageError } from './failure'
+import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
 import { Stopped, stopped } from './stopping'
 import type { Terminal, Verbosity } from './terminal'
 
@@ -45,7 +45,7 @@ export async function connectOptions(options: CommonOptions): Promise<ConnectOpt
   if (options.path !== undefined) settings.path = options.path
   if (options.wire !== undefined) settings.wire = options.wire
   const token =
-    options.tokenFile === undefined ? process.env.SELVEDGE_TOKEN : secret(options.tokenFile, '--token-file')
+    options.tokenFile === undefined ? tokenOfEnvironment() : secret(options.tokenFile, '--token-file')
   if (options.user !== undefined) {
     settings.user = options.user
     settings.password = await passwordOf(options)
@@ -64,9 +64,19 @@ async function passwordOf(options: CommonOptions): Promise<string> {
 }
 
 export function secret(name: string, option: string): string {
-  return file(name, option)
-    .toString()
-    .replace(/\r?\n$/, '')
+  const text = trimmed(file(name, option).toString())
+  if (text === '') throw new UsageError(`nothing is in '${name}' of ${option}`)
+  return text
+}
+
+/** A variable that is empty is none, as it is for addresses. */
+function tokenOfEnvironment(): string | undefined {
+  return trimmed(process.env.SELVEDGE_TOKEN ?? '') || undefined
+}
+
+/** Without the end of the line, which editors and `echo` add. */
+function trimmed(text: string): string {
+  return text.replace(/\r?\n$/, '')
 }
 
 export function file(name: string, option: string): Buffer {
@@ -120,9 +130,11 @@ function onEnd(end: (code: number) => void): () => void {
 export async function open(options: CommonOptions, terminal: Terminal): Promise<Client> {
   const { address, from } = addressOf(options)
   terminal.detail(`server ${address} (${from})`)
-  const client = connect(await connectOptions(options))
+  const client = clientOf(await connectOptions(options), options)
   // A client that was connected and refused keeps no process alive.
   const waiting = setInterval(() => {}, HOLD)
+  const attempts = new Attempts(options, terminal, address)
+  const fail = (reason: Error): void => attempts.tellFailed(reason)
   try {
     await new Promise<void>((resolve, reject) => {
       client.once('inbox', resolve)
@@ -130,12 +142,12 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
       client.on('signInRefused', reason => {
         const full = overLimit(reason)
         if (full === undefined) reject(new CommandError(reason, { exit: EXIT.permission }))
-        // Others may leave.
         else if (options.retry !== true) reject(noConnection(full, address))
+        // Others may leave.
+        else fail(full)
       })
-      client.on('connectFailed', reason => {
-        if (options.retry !== true) reject(noConnection(reason, address))
-      })
+      if (options.retry === true) client.on('connectFailed', fail)
+      else client.on('connectFailed', reason => reject(noConnection(reason, address)))
       if (options.retry === true) return
       const timer = setTimeout(() => {
         reject(noConnection(Object.assign(Error('no answer'), { code: 408 }), address))
@@ -149,8 +161,52 @@ export async function open(options: CommonOptions, terminal: Terminal): Promise<
   } finally {
     clearInterval(waiting)
   }
+  attempts.tellConnected()
   tellLosses(client, terminal, options.json === true)
   return client
+}
+
+function clientOf(settings: ConnectOptions, { tokenFile }: CommonOptions): Client {
+  try {
+    return connect(settings)
+  } catch (error) {
+    if (!textOf(error).startsWith('token ')) throw error
+    // The user has given no option of this name.
+    const from = tokenFile === undefined ? 'SELVEDGE_TOKEN' : `'${tokenFile}' of --token-file`
+    throw new UsageError(`${from}: the ${textOf(error)}`)
+  }
+}
+
+/** Says why there is no connection yet: once for each cause, not for each attempt. */
+class Attempts {
+  readonly #options: CommonOptions
+  readonly #terminal: Terminal
+  readonly #address: string
+  #known: string | undefined
+  #isOver = false
+
+  constructor(options: CommonOptions, terminal: Terminal, address: string) {
+    this.#options = options
+    this.#terminal = terminal
+    this.#address = address
+  }
+
+  tellFailed(reason: Error): void {
+    const { message } = reason
+    if (this.#isOver || message === this.#known) return
+    this.#known = message
+    const code = codeOf(reason) ?? null
+    if (this.#options.json === true) void this.#terminal.json({ event: 'disconnected', code, message })
+    const why = code === null ? message : `${message} (${code})`
+    this.#terminal.say(`no connection to ${this.#address}: ${why}, trying again`)
+  }
+
+  tellConnected(): void {
+    this.#isOver = true
+    if (this.#known === undefined) return
+    if (this.#options.json === true) void this.#terminal.json({ event: 'connected' })
+    this.#terminal.say('connected')
+  }
 }
 
 /** In ms; it does nothing. */

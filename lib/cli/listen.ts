@@ -9,6 +9,7 @@ import { answersEnd } from './half-close'
 import { endOf, Input, join } from './joining'
 import { checkForm, checkStdin, type Form } from './payload'
 import { stopped, stopSignal } from './stopping'
+import { checkReachable } from './subjects'
 import type { Terminal } from './terminal'
 import { period } from './values'
 
@@ -48,6 +49,7 @@ export function listen(program: Command): void {
 async function run(subject: string, options: Options): Promise<void> {
   const everybody = options.echo === true || options.exec !== undefined
   if (!everybody) checkForm(options.as, isLines(options))
+  checkReachable(subject)
   const isFile = !everybody && checkStdin().isFile
   await withClient(options, async (client, terminal) => {
     const server = client.socket.listen(subject, {

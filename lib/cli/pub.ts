@@ -46,7 +46,9 @@ async function run(subject: string, data: string | undefined, options: Options):
   if (options.lines === true && data !== undefined && data !== '-')
     throw new UsageError('give DATA or --lines, not both')
   await withClient(options, async (client, terminal) => {
-    if (options.wait === true) terminal.detail(`waiting until somebody is subscribed to ${subject}`)
+    if (options.wait === true && !(await client.interest(subject, { signal: stopSignal() }))) {
+      terminal.say(`waiting until somebody is subscribed to ${subject}`)
+    }
     let messages = 0
     let bytes = 0
     let fewest = Number.POSITIVE_INFINITY

@@ -2,19 +2,22 @@
 import { isUtf8 } from 'node:buffer'
 import type { Command } from 'commander'
 import type { Message } from '../index'
+import { type Answer, Answers } from './answers'
 import { answerOf } from './child'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import { type CommonOptions, tellRevocations } from './connection'
 import { textOf, UsageError } from './failure'
 import { type Form, parsePayload, payloadFrom } from './payload'
-import { onStop, stopSignal } from './stopping'
-import { count } from './values'
+import { onStop } from './stopping'
+import { checkReachable } from './subjects'
+import { count, period } from './values'
 
 interface Options extends CommonOptions {
   as?: Form
   echo?: boolean
   exec?: string
   parallel: number
+  drainDeadline: number
   queue?: string
   count?: number
 }
@@ -39,6 +42,12 @@ export function reply(program: Command): void {
       'answer with the output of a program; anything but exit code 0 is an error answer',
     )
     .option('--parallel <n>', 'run at most this many programs at once', count, 8)
+    .option(
+      '--drain-deadline <time>',
+      'how long requests that have begun may take to be answered at SIGTERM',
+      period,
+      10_000,
+    )
     .option('--queue <name>', 'share the requests with others of that queue group')
     .option('--count <n>', 'stop after this many requests', count)
     .action(run)
@@ -53,6 +62,7 @@ export function reply(program: Command): void {
 async function run(subject: string, data: string | undefined, options: Options): Promise<void> {
   const ways = [data !== undefined, options.echo === true, options.exec !== undefined].filter(Boolean)
   if (ways.length !== 1) throw new UsageError('give DATA, --echo or --exec, one of them')
+  checkReachable(subject)
   const answer = answering(data, options)
   await withClient(options, async (client, terminal) => {
     const { queue } = options
@@ -62,46 +72,48 @@ async function run(subject: string, data: string | undefined, options: Options):
     tellRevocations(client, terminal)
     // Whatever becomes of it, the loop below ends.
     onStop(() => void subscription.drain().catch(() => {}))
-    const running = new Set<Promise<void>>()
+    const answers = new Answers(client, terminal, options)
     let begun = 0
     for await (const request of subscription) {
       if (!request.isRequest()) continue
       begun += 1
-      const one = answer(request)
-        .catch(error => terminal.say(`could not answer on ${request.subject}: ${textOf(error)}`))
-        .finally(() => running.delete(one))
-      running.add(one)
+      answers.begin(request, answer)
       if (options.json === true) await terminal.json({ event: 'request', subject: request.subject })
       else terminal.detail(`request on ${request.subject}, ${request.length} bytes`)
       if (begun === options.count) break
-      if (running.size >= options.parallel) await Promise.race(running)
+      if (answers.size >= options.parallel) await answers.next()
     }
-    await Promise.all(running)
+    await answers.all()
   })
 }
 
-function answering(data: string | undefined, options: Options): (request: Message) => Promise<void> {
+/** How long those who asked are told of a program that was stopped, in ms. */
+const FAREWELL = 2000
+
+function answering(data: string | undefined, options: Options): Answer {
   const { header: headers, exec, timeout } = options
   const extra = headers === undefined ? {} : { headers }
   if (exec === undefined) {
     const fixed = data === undefined ? undefined : parsePayload(data, options.as ?? 'auto')
-    return async request => {
-      await request.respond(options.echo === true ? request.data : fixed, extra)
+    return async (request, signal) => {
+      await request.respond(options.echo === true ? request.data : fixed, { ...extra, signal })
     }
   }
-  return async request => {
+  return async (request, signal) => {
     const call = { command: exec, subject: request.subject, headers: request.headers }
+    // Once it is to end, nobody is waited for who is not there.
+    const sending = () => (signal.aborted ? { waitForInterest: false, timeout: FAREWELL } : { signal })
+    let answer: unknown
     try {
-      const output = await answerOf(call, inputOf(request), {
-        timeout,
-        limit: MAX_ANSWER_BYTES,
-        signal: stopSignal(),
-      })
-      await request.respond(answered(output, options.as), extra)
+      const output = await answerOf(call, inputOf(request), { timeout, limit: MAX_ANSWER_BYTES, signal })
+      answer = answered(output, options.as)
     } catch (error) {
       const { code } = error as { code?: unknown }
-      await request.respond(null, { headers: { error: textOf(error), code } })
+      await request.respond(null, { ...sending(), headers: { error: textOf(error), code } })
+      signal.throwIfAborted()
+      return
     }
+    await request.respond(answer, { ...extra, ...sending() })
   }
 }
 

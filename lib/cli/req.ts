@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander'
 import type { Client, Message } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, codeOf, textOf } from './failure'
+import { CommandError, codeOf } from './failure'
 import { type Look, printMessage } from './messages'
 import { payloadOf } from './payload'
 import { stopSignal } from './stopping'
@@ -79,7 +79,16 @@ async function askMany(
     ...(typeof wanted === 'number' ? { maxMessages: wanted } : {}),
     ...(maxWait === undefined ? {} : { maxWait }),
   })
-  for await (const answer of answers) await printAnswer(terminal, answer, options)
+  let came = 0
+  for await (const answer of answers) {
+    await printAnswer(terminal, answer, options)
+    came += 1
+  }
+  // `--max-wait` asks for those that are quick.
+  const enough = typeof wanted === 'number' && maxWait === undefined ? wanted : 1
+  if (came >= enough || stopSignal().aborted) return
+  const text = came === 0 ? 'no answer came in time' : `${came} of ${enough} answers came in time`
+  throw Object.assign(Error(`${text} (request '${subject}')`), { code: 408 })
 }
 
 function settings({ header: headers, timeout }: Options) {
@@ -100,7 +109,7 @@ function explained(error: unknown, subject: string): unknown {
     return new CommandError(nobody, { hint: `selvedge reply ${subject} --echo` })
   }
   if (codeOf(error) === 408) {
-    return new CommandError(error, { hint: `a longer --timeout, or selvedge doctor; ${textOf(error)}` })
+    return new CommandError(error, { hint: 'a longer --timeout, or selvedge doctor' })
   }
   return error
 }

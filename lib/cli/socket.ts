@@ -3,9 +3,9 @@ import type { Command } from 'commander'
 import type { ConatSocketClient } from '../index'
 import { connecting, examples, formOption, idleOption, isLines, waitTime, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, codeOf } from './failure'
+import { CommandError, codeOf, textOf } from './failure'
 import { endOf, Input, join } from './joining'
-import { checkForm, checkStdin, type Form, lines, payloadFrom, shown, stdin } from './payload'
+import { checkForm, checkStdin, type Form, jsonParts, lines, payloadFrom, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { period } from './values'
@@ -47,12 +47,13 @@ async function run(subject: string, options: Options, command: Command): Promise
   const { isFile } = checkStdin()
   checkForm(options.as, options.request === true || isLines(options))
   await withClient(options, async (client, terminal) => {
-    if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
-      throw nobody(subject)
-    }
-    if (options.wait === true) terminal.detail(`waiting until somebody listens on ${subject}`)
+    // First of all, since it checks the subject.
     const end = client.socket.connect(subject, { resumeTimeout: options.resume })
     const ended = endOf(end)
+    if (!(await client.interest(`${subject}.server.status`))) {
+      if (options.wait !== true) throw nobody(subject)
+      terminal.say(`waiting until somebody listens on ${subject}`)
+    }
     const forget = onStop(() => void end.end().catch(() => {}))
     await end
       .waitUntilReady(options.wait === true ? waitTime(options.timeout, command) : options.timeout)
@@ -83,20 +84,40 @@ function nobody(subject: string): CommandError {
 }
 
 async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: Options): Promise<void> {
-  const { as: form, timeout } = options
+  const { as: form, timeout, json } = options
+  let asked = 0
+  const failures: unknown[] = []
   for await (const line of lines(stdin())) {
+    const payload = payloadFrom(line, form, 'auto')
+    asked += 1
     try {
-      const answer = await end.request(payloadFrom(line, form, 'auto'), { timeout })
-      const { error } = (answer.headers ?? {}) as { error?: unknown }
-      if (typeof error === 'string') terminal.say(`error answer: ${error}`)
-      else {
-        const look = { person: terminal.isPerson, ...(form === undefined ? {} : { form }) }
-        await terminal.line(shown(answer.data, look).toString())
+      const answer = await end.request(payload, { timeout })
+      const { error, code } = (answer.headers ?? {}) as { error?: unknown; code?: unknown }
+      if (typeof error === 'string') throw Object.assign(Error(error), { code })
+      if (json === true) {
+        await terminal.json({ event: 'answer', line: asked, ...jsonParts(answer) })
+        continue
       }
+      const look = { person: terminal.isPerson, ...(form === undefined ? {} : { form }) }
+      await terminal.line(shown(answer.data, look).toString())
     } catch (error) {
       if (end.state === 'closed' || codeOf(error) === 'EPIPE') throw error
-      terminal.say(`no answer: ${(error as Error).message}`)
+      failures.push(error)
+      const message = textOf(error)
+      if (json === true) {
+        await terminal.json({ event: 'error', line: asked, code: codeOf(error) ?? null, message })
+      }
+      terminal.say(`line ${asked}: ${message}`)
     }
   }
   await end.end()
+  if (failures.length > 0) throw unanswered(asked, failures)
+}
+
+/** The command has gone on; its exit code is that of the first line without an answer, as `req` would have had. */
+function unanswered(asked: number, failures: readonly unknown[]): CommandError {
+  const error = new CommandError(failures[0])
+  const lines = asked === 1 ? '1 line' : `${asked} lines`
+  error.message = `${failures.length} of ${lines} had no answer, or an error for one`
+  return error
 }

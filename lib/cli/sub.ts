@@ -5,6 +5,7 @@ import { connecting, examples, formOption, withClient } from './command'
 import { type CommonOptions, tellRevocations } from './connection'
 import { type Look, printMessage } from './messages'
 import { onStop } from './stopping'
+import { checkReachable } from './subjects'
 import { count, period } from './values'
 
 type Subscription = Awaited<ReturnType<Client['subscribe']>>
@@ -37,6 +38,7 @@ export function sub(program: Command): void {
 }
 
 async function run(patterns: string[], options: Options): Promise<void> {
+  for (const pattern of patterns) checkReachable(pattern)
   await withClient(options, async (client, terminal) => {
     const { queue } = options
     const subscriptions = await Promise.all(

@@ -9,6 +9,7 @@ import { connecting, examples, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf, EXIT } from './failure'
 import { stopped } from './stopping'
+import { checkReachable } from './subjects'
 import type { Terminal } from './terminal'
 import { count, period, place } from './values'
 
@@ -36,6 +37,7 @@ export function expose(program: Command): void {
       'share the connections with others that expose the subject, instead of failing if there are any',
     )
     .action(async (subject: string, target: NodePlace, options: Options) => {
+      checkReachable(subject)
       await withClient(options, async (client, terminal) => {
         const share = options.share === true ? { reusePort: true } : {}
         const server = over(client).expose(subject, local(target), { ...limits(options), ...share })

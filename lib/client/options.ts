@@ -38,7 +38,7 @@ export const CLIENT_SHAPE = {
   tracing: { check: isTracing, default: 'active' },
   user: { check: isString, engine: 'nats' },
   password: { check: isString, engine: 'nats' },
-  token: { check: isString, engine: 'nats' },
+  token: { check: isFilled, engine: 'nats' },
   nkey: { check: isString, engine: 'nats' },
   credentials: { check: isString, engine: 'nats' },
   ignoreDiscovered: { check: isBoolean, default: false, engine: 'nats' },
@@ -140,12 +140,21 @@ function httpHeaders(options: ConnectOptions): ConnectOptions['extraHeaders'] {
   return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
 }
 
+/** Those that no value of an HTTP header has; tabs are none of them. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const NO_HEADER_VALUE = /[\0-\x08\x0a-\x1f\x7f]/
+
 /** A user or a token, as HTTP has it; NATS has its own fields for them. */
 function withAuthorization(options: ConnectOptions): ConnectOptions['extraHeaders'] {
   const { extraHeaders, user, password = '', token } = options
   if ((user === undefined && token === undefined) || isOnNats(options)) return extraHeaders
   const isSet = Object.keys(extraHeaders ?? {}).some(name => name.toLowerCase() === 'authorization')
   if (isSet) return extraHeaders
+  if (user === undefined && NO_HEADER_VALUE.test(token as string)) {
+    // Without the text, which is a secret.
+    const text = 'token has characters that an HTTP header cannot have, such as the end of a line'
+    throw new FabricError(text, 'ERR_INVALID_ARG_VALUE')
+  }
   const authorization =
     user === undefined ? `Bearer ${token}` : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
   return { ...extraHeaders, Authorization: authorization }

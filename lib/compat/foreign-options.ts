@@ -66,10 +66,15 @@ export const FOREIGN_INIT: ReadonlySet<string> = new Set([
 
 /** What others call options of ours. */
 const OWN_NAMES: Readonly<Record<string, string>> = {
+  host: 'address',
+  hostname: 'address',
   pass: 'password',
+  port: 'address',
+  server: 'address',
   servers: 'address',
   uri: 'address',
   url: 'address',
+  username: 'user',
 }
 
 /** Returns the options without the foreign ones, which one line of `NODE_DEBUG=selvedge` names. */

@@ -7,8 +7,12 @@ let isGiven = false
 export function warnIfUnreachable(pattern: string): void {
   if (isGiven || isReachable(pattern)) return
   isGiven = true
-  const text =
+  process.emitWarning(unreachableText(pattern), { code: 'SELVEDGE_UNREACHABLE' })
+}
+
+export function unreachableText(pattern: string): string {
+  return (
     `nothing reaches '${pattern}': '*' and '>' are wildcards only as a whole token ('jobs.*', 'jobs.>'), and no message can be ` +
     'published to a subject that has them'
-  process.emitWarning(text, { code: 'SELVEDGE_UNREACHABLE' })
+  )
 }

@@ -1,6 +1,7 @@
 // What `listen` was called with.
 import type { ListenOptions } from '../../types/net'
-import { isValidSubject } from '../values/subjects'
+import { unreachableText } from '../messaging/unreachable'
+import { isReachable, isValidSubject } from '../values/subjects'
 import { argType, argValue, noSubject } from './errors'
 import { freeSubject } from './options'
 
@@ -37,6 +38,9 @@ export function listenArguments(args: readonly unknown[]): ListenCall {
   const name = subject || freeSubject('net')
   if (name.endsWith('>') || !isValidSubject(`${name}.server.${'0'.repeat(36)}.*`))
     throw argValue('subject', subject)
+  if (!isReachable(name)) {
+    throw argValue('subject', subject, `is invalid: ${unreachableText(name)}`)
+  }
   const limit = typeof backlog === 'number' && backlog > 0 ? backlog : undefined
   return { options: { ...options, subject: name, isChosen, backlog: limit }, listener }
 }

@@ -17,7 +17,7 @@ import type {
 } from '../../types/net'
 import { Client } from '../client/client'
 import { agentOf } from './agent'
-import { argType } from './errors'
+import { argType, argValue } from './errors'
 import { checkPlace, ExposingServer } from './expose'
 import { type ForwardingServer, forwardTo } from './forward'
 import { checkSubject, connectArguments, joinedOptions } from './options'
@@ -83,6 +83,7 @@ function surfaceOf(binding: Binding): Net {
     target: NodePlace | ((socket: UnboundSocket) => Duplex),
     options?: ExposeOptions,
   ): ExposingServer => {
+    checkChosen(subject)
     if (typeof target !== 'function') checkPlace('target', target)
     const all = bound<ExposeOptions>(binding, options as ExposeOptions)
     return new ExposingServer(target, all).listen({ ...listenOptions(all), subject })
@@ -97,6 +98,7 @@ function surfaceOf(binding: Binding): Net {
     target: ServeTarget,
     options?: ServerOptions & ListenOptions,
   ): UnboundServer => {
+    checkChosen(subject)
     const all = bound<ServerOptions & ListenOptions>(binding, options as ServerOptions)
     return serverFor(target, all).listen({ ...listenOptions(all), subject })
   }
@@ -123,6 +125,11 @@ function surfaceOf(binding: Binding): Net {
     SocketAddress,
   }
   return all as unknown as Net
+}
+
+/** `listen` takes an empty subject for any; from a caller that says one it is a variable that was not set. */
+function checkChosen(subject: unknown): void {
+  if (subject === '') throw argValue('subject', subject)
 }
 
 /** What of an option bag `listen` understands. */

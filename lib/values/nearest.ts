@@ -2,6 +2,8 @@
 
 /** More letters that differ are another name. */
 const MAX_DISTANCE = 2
+/** So many letters, one of which may be wrong, tell of a longer name that begins with them. */
+const MIN_BEGINNING = 5
 
 /** `; did you mean 'x'?`, or nothing. */
 export function didYouMean(name: string, known: readonly string[]): string {
@@ -9,7 +11,19 @@ export function didYouMean(name: string, known: readonly string[]): string {
     const best = known.find(candidate => isWithin(letters, name.toLowerCase(), candidate.toLowerCase()))
     if (best !== undefined) return `; did you mean '${best}'?`
   }
-  return ''
+  const longer =
+    name.length < MIN_BEGINNING ? undefined : known.find(candidate => isBeginning(name, candidate))
+  return longer === undefined ? '' : `; did you mean '${longer}'?`
+}
+
+/** Whether a longer name begins so, but for a letter. */
+function isBeginning(name: string, candidate: string): boolean {
+  return [0, 1, -1].some(more => {
+    const length = name.length + more
+    return (
+      length <= candidate.length && isWithin(1, name.toLowerCase(), candidate.slice(0, length).toLowerCase())
+    )
+  })
 }
 
 /** Whether at most so many letters must be changed, added, left out, or swapped with the next. */

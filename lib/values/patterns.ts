@@ -1,7 +1,7 @@
 // Maps patterns to values and finds those that a subject matches: a trie of tokens, so that not every pattern
 // is tried.
 import { FabricError, shown } from './errors'
-import { isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
+import { faultOf, isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
 
 /** The next token. A Map and not an object, since a token may be called `__proto__`. */
 interface Node<T> {
@@ -27,7 +27,8 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
 
   set(pattern: string, value: T): this {
     if (!isValidSubject(pattern)) {
-      throw new FabricError(`invalid subject '${shown(pattern)}'`, 'ERR_INVALID_SUBJECT')
+      const text = `invalid subject '${shown(pattern)}': ${faultOf(pattern)}`
+      throw new FabricError(text, 'ERR_INVALID_SUBJECT')
     }
     let node = this.#root
     for (const token of pattern.split('.')) {

@@ -2,7 +2,7 @@
 import { FabricError, invalidValue, shown } from './errors'
 import { isFilled } from './option-checks'
 import { Buffer } from './platform'
-import { isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
+import { faultOf, isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
 
 /** UTF-8 bytes of an id: a subject has two of them, and what comes before. */
 const MAX_ID_BYTES = 1024
@@ -67,15 +67,4 @@ export function checkRoomForIds(subject: string, id: string): void {
 
 function invalid(subject: string, why: string): FabricError {
   return new FabricError(`invalid subject '${shown(subject)}': ${why}`, 'ERR_INVALID_SUBJECT')
-}
-
-function faultOf(subject: string): string {
-  if (typeof subject !== 'string') return 'it must be a string'
-  if (subject === '') return 'it is empty'
-  const tokens = subject.split('.')
-  if (tokens.includes('')) return 'a token is empty'
-  if (/\s|\0|\x85/.test(subject)) return 'it has white space'
-  if (/\p{Surrogate}/u.test(subject)) return 'it has half of a surrogate pair'
-  if (/[*>]/.test(subject)) return 'a wildcard stands where none may'
-  return 'it is too long: at most 8192 bytes and 512 tokens'
 }

@@ -105,17 +105,34 @@ function hasValidTokens(text: string): boolean {
 
 export function checkPublishSubject(subject: string): void {
   if (isValidSubjectWithoutWildcards(subject)) return
-  throw new FabricError(`invalid publish subject ${shown(subject)}`, 'ERR_INVALID_SUBJECT')
+  // Conat has no quotes here; nothing at all would be seen of an empty one.
+  const name = subject === '' ? "''" : shown(subject)
+  throw new FabricError(`invalid publish subject ${name}: ${faultOf(subject)}`, 'ERR_INVALID_SUBJECT')
 }
 
 export function checkSubscribeSubject(subject: string): void {
   if (isValidSubject(subject)) return
-  throw new FabricError(`invalid subscribe subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
+  const text = `invalid subscribe subject '${shown(subject)}': ${faultOf(subject)}`
+  throw new FabricError(text, 'ERR_INVALID_SUBJECT')
 }
 
 export function checkConnectSubject(subject: string): void {
   if (isValidSubjectWithoutWildcards(subject)) return
-  throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
+  throw new FabricError(`invalid subject '${shown(subject)}': ${faultOf(subject)}`, 'ERR_INVALID_SUBJECT')
+}
+
+const TOO_LONG = `it is too long: at most ${MAX_SUBJECT_BYTES} bytes and ${MAX_SUBJECT_TOKENS} tokens`
+
+/** Says what is wrong with a subject or pattern that is invalid. */
+export function faultOf(subject: unknown): string {
+  if (typeof subject !== 'string') return 'it must be a string'
+  if (subject === '') return 'it is empty'
+  const tokens = subject.split('.')
+  if (tokens.includes('')) return 'a token is empty'
+  if (/\s|\0|\x85/.test(subject)) return 'it has white space'
+  if (/\p{Surrogate}/u.test(subject)) return 'it has half of a surrogate pair'
+  const isLong = tokens.length > MAX_SUBJECT_TOKENS || Buffer.byteLength(subject) > MAX_SUBJECT_BYTES
+  return isLong ? TOO_LONG : 'a wildcard stands where none may'
 }
 
 /**
