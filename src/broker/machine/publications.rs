@@ -191,11 +191,7 @@ pub(super) fn tells_origin(publication: &Publication) -> bool {
 /// Whether this asks whoever listens to accept a socket, right behind a subscription that was refused: the
 /// listener would have a connection with nobody.
 fn cannot_be_answered(asker: &Peer, connect: &Publication) -> bool {
-    let own_end = || {
-        let (subject, socket) = connect.subject.as_str().rsplit_once('.')?;
-        let subject = subject.strip_suffix(".server.~")?;
-        Pattern::parse(&format!("{subject}.client.{socket}")).ok()
-    };
+    let own_end = || Pattern::parse(&connect.connecting_end()?).ok();
     asker.lacks_subscriptions && own_end().is_some_and(|end| !asker.subscriptions.contains_key(&end))
 }
 

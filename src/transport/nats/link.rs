@@ -276,7 +276,7 @@ impl<C: Conversation> HeartbeatLink for NatsLink<C> {
     }
 
     fn has_unflushed_replies(&self) -> bool {
-        self.answers > 0
+        self.answers > 0 || self.conversation.client().has_due()
     }
 
     fn ended(&mut self) -> &mut Option<LinkError> {

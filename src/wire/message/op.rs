@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Headers, Json, Message, Payload, PresenceChange, SocketReport, WatchRequest};
+use super::{Headers, Json, Message, Payload, PresenceChange, SocketCommand, SocketReport, WatchRequest};
 use crate::base::Code;
 use crate::subject::{Pattern, Subject};
 
@@ -92,6 +92,15 @@ impl Publication {
     /// Makes one chunk of a message; `message` is what of it travels in this chunk.
     pub fn chunk(id: MessageId, seq: u32, done: bool, message: Message) -> Self {
         Self { form: Form::Chunk(Chunk { id, seq, done }.into()), ..Self::whole(message) }
+    }
+
+    /// Returns where the socket hears that this asks to be accepted, if it does.
+    pub fn connecting_end(&self) -> Option<String> {
+        if self.headers.command != Some(SocketCommand::Connect) {
+            return None;
+        }
+        let (subject, socket) = self.subject.as_str().rsplit_once('.')?;
+        Some(format!("{}.client.{socket}", subject.strip_suffix(".server.~")?))
     }
 
     /// Returns which chunk of its message it is, if there are others.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::commands::{Sink, push_ping, push_sub, push_unsub};
+use super::connects::{Connect, Connects};
 use super::fences::{Fences, Subscribing, Unsettled};
 use super::frame::{Frame, ServerFrame};
 use super::interest::InterestWaits;
@@ -28,6 +29,7 @@ pub struct Client {
     /// In queue groups, by the caller's numbers.
     memberships: BTreeSet<u64>,
     fences: Fences,
+    connects: Connects,
     waits: InterestWaits,
     reader: Reader,
     /// Replies come for subjects of others as well: it publishes for them.
@@ -70,6 +72,7 @@ impl Client {
             subscriptions: Subscriptions::default(),
             memberships: BTreeSet::new(),
             fences: Fences::default(),
+            connects: Connects::default(),
             waits: InterestWaits::default(),
             reader: Reader::default(),
             is_gateway: false,
@@ -93,8 +96,12 @@ impl Client {
     /// Sends an operation.
     pub fn handle_op(&mut self, now: Instant, op: ClientOp, out: &mut impl Sink) {
         match op {
-            ClientOp::Publish { ack, publication } => self.publish(out, ack, publication, false),
-            ClientOp::Request { ack, publication } => self.publish(out, Some(ack), publication, true),
+            ClientOp::Publish { ack, publication } => {
+                self.ask_or_publish(out, Connect { ack, publication, is_request: false });
+            }
+            ClientOp::Request { ack, publication } => {
+                self.ask_or_publish(out, Connect { ack: Some(ack), publication, is_request: true });
+            }
             ClientOp::PublishRefused { ack, error } => self.answer(ack, Reply::Error(error)),
             ClientOp::Subscribe { ack, subscriptions, .. } => self.subscribe(out, ack, subscriptions),
             ClientOp::Unsubscribe { ack, patterns, .. } => {
@@ -120,8 +127,11 @@ impl Client {
         }
     }
 
-    /// Sends a fence if something was sent that none stands behind.
+    /// Sends what was held, and a fence if something was sent that none stands behind.
     pub fn push_fence(&mut self, out: &mut impl Sink) {
+        for Connect { ack, publication, is_request } in self.connects.take_due() {
+            self.publish(out, ack, publication, is_request);
+        }
         if self.fences.is_open() {
             self.push_ping(out);
         }
@@ -179,9 +189,14 @@ impl Client {
         !self.ready.is_empty()
     }
 
+    /// Returns whether something that was held is to be sent now.
+    pub fn has_due(&self) -> bool {
+        self.connects.has_due()
+    }
+
     /// Returns whether so much is unsettled that nothing more should be sent.
     pub fn is_full(&self) -> bool {
-        self.fences.len() >= MAX_UNSETTLED
+        self.fences.len() + self.connects.len() >= MAX_UNSETTLED
     }
 
     /// Returns what the server said about itself last.
@@ -236,6 +251,12 @@ impl Client {
         Ok(Heard::Op)
     }
 
+    fn ask_or_publish(&mut self, out: &mut impl Sink, connect: Connect) {
+        if let Some(Connect { ack, publication, is_request }) = self.connects.hold(connect) {
+            self.publish(out, ack, publication, is_request);
+        }
+    }
+
     fn publish(
         &mut self,
         out: &mut impl Sink,
@@ -284,7 +305,8 @@ impl Client {
 
     fn subscribe(&mut self, out: &mut impl Sink, ack: Option<AckId>, subscriptions: Vec<Subscription>) {
         let statuses = subscriptions.iter().map(|one| self.subscribe_one(out, one)).collect();
-        let patterns = subscriptions.into_iter().map(|one| one.pattern).collect();
+        let patterns: Vec<_> = subscriptions.into_iter().map(|one| one.pattern).collect();
+        patterns.iter().for_each(|pattern| self.connects.expect(pattern));
         self.fences.add(Unsettled::Subscribe(Subscribing { ack, patterns, statuses }));
     }
 

@@ -7,6 +7,7 @@
 
 mod client;
 mod commands;
+mod connects;
 mod content;
 mod fences;
 mod frame;

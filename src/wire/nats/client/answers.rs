@@ -70,8 +70,13 @@ impl Client {
                     into.push(acked(ack, Reply::Interest(true)));
                 }
             }
-            Unsettled::Subscribe(Subscribing { ack, statuses, .. }) => {
+            Unsettled::Subscribe(Subscribing { ack, patterns, statuses }) => {
+                let settled = patterns.iter().zip(&statuses);
+                let in_vain: Vec<AckId> = settled
+                    .flat_map(|(pattern, status)| self.connects.settle(pattern, status.is_ok()))
+                    .collect();
                 into.extend(ack.map(|ack| acked(ack, Reply::Subscribed(statuses))));
+                into.extend(in_vain.into_iter().map(|ack| acked(ack, Reply::Published { count: 0 })));
             }
             Unsettled::List { ack } => {
                 let mut list: Vec<String> = self.subscriptions.patterns().map(ToString::to_string).collect();
