@@ -1911,9 +1911,9 @@ export declare class ServerSocket<
    *
    * @param room 1 to 256 bytes, no control characters.
    * @param member.key 1 to 256 bytes. Sockets with one key are one member. @default the socket's id
-   * @param member.data Shown to whoever looks at the room: at most 4096 characters of JSON.
-   * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members or 64 MiB of them at this server · `"ERR_INVALID_ARG_VALUE"`
-   *   · `"ERR_INVALID_ARG_TYPE"` · `"ERR_UNKNOWN_OPTION"` · `"ERR_CLOSED"`
+   * @param member.data Shown to whoever looks at the room, as it is now: at most 4096 characters of JSON.
+   * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members or 64 MiB of them at this server · `"ERR_ENCODE"`
+   *   · `"ERR_INVALID_ARG_VALUE"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_UNKNOWN_OPTION"` · `"ERR_CLOSED"`
    */
   join(room: string | readonly string[], member?: { key?: string | undefined; data?: unknown }): void
   /** Leaves a room, at once. */

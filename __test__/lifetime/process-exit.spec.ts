@@ -187,6 +187,13 @@ describe('a data handler that throws', () => {
     expect(ended.stderr).toContain('brokenHandler')
   })
 
+  test('the same if it rejects', async () => {
+    const ended = await run('throw.mjs', ['async'])
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toContain('Error: no 0')
+    expect(ended.stderr).toContain('brokenHandler')
+  })
+
   test('with an uncaughtException handler loses nothing: in order, each once, acknowledged', async () => {
     const ended = await run('throw.mjs', ['handled'])
     expectCleanEnd(ended)

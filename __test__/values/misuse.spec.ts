@@ -111,7 +111,7 @@ const UNENCODABLE: [string, () => unknown, DataEncoding?][] = [
   ['a Proxy that throws', () => trap],
   ['a Proxy inside that throws', () => [1, trap]],
   ['a detached buffer', detached],
-  ['nesting of 200 levels', () => deep(200)],
+  ['nesting of 2000 levels', () => deep(2000)],
   ['nesting of 100 000 levels', () => deep(100_000)],
   ['nesting of 100 000 levels as JSON', () => deep(100_000), DataEncoding.JsonCodec],
 ]

@@ -2,13 +2,12 @@
 // in the place of `@msgpack/msgpack`, and of values/msgpack-scan.ts and byte-order-mark.ts: this decoder takes no memory for
 // what is only claimed, and drops nothing.
 // Values and bytes are the same; __test__/browser/values.spec.ts compares both.
-import { MAX_DEPTH as MAX_READ_DEPTH } from '../values/json-depth'
+import { MAX_DEPTH } from '../values/json-depth'
 import { looseTextOf, Reader, utf8, Writer } from './wire/bytes'
 
 /** What stands for an object that is no plain data, or nothing. */
 type Extension = { readonly type: number; readonly data: Uint8Array } | null | undefined
 
-const MAX_DEPTH = 100
 const TIMESTAMP = 0xff
 
 /** Knows timestamps, for dates. */
@@ -45,7 +44,6 @@ export class Encoder {
   }
 
   #write(writer: Writer, value: unknown, depth: number): void {
-    if (depth > MAX_DEPTH) throw Error(`Too deep objects in depth ${depth}`)
     if (value === undefined || value === null) writer.u8(0xc0)
     else if (typeof value === 'boolean') writer.u8(value ? 0xc3 : 0xc2)
     else if (typeof value === 'number') writeNumber(writer, value)
@@ -58,6 +56,7 @@ export class Encoder {
   }
 
   #writeObject(writer: Writer, value: object, depth: number): void {
+    if (depth > MAX_DEPTH) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
     const extension = this.#extensions.tryToEncode(value)
     if (extension != null) writeExtension(writer, extension)
     else if (value instanceof ExtData) writeExtension(writer, value)
@@ -236,7 +235,7 @@ function readArray(reader: Reader, count: number, depth: number): unknown[] {
 }
 
 function checkDepth(depth: number, count: number): void {
-  if (depth > MAX_READ_DEPTH && count > 0) throw Error(`nested deeper than ${MAX_READ_DEPTH} levels`)
+  if (depth > MAX_DEPTH && count > 0) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
 }
 
 function readMap(reader: Reader, count: number, depth: number): object {

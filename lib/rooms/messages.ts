@@ -1,6 +1,7 @@
 // What the servers of a listener say to each other. It comes over the fabric, so every shape is checked.
 import type { Headers } from '../../index'
 import { readCode } from '../messaging/error-headers'
+import { parseHeaders } from '../values/headers'
 import { type Hello, readInstance } from './hellos'
 import { MAX_NAME } from './options'
 import type { Entry } from './table'
@@ -118,7 +119,7 @@ export function encodePeer(message: PeerMessage): unknown[] {
       return ['changes', message.changes]
     case 'write': {
       const { rooms, except, isVolatile, number, encoding, raw, headers, ttl } = message.broadcast
-      const write = ['write', rooms, except, isVolatile, number, encoding, raw, headers]
+      const write = ['write', rooms, except, isVolatile, number, encoding, raw, textOf(headers)]
       return ttl === undefined ? write : [...write, ttl]
     }
     case 'wrote':
@@ -130,12 +131,17 @@ export function encodePeer(message: PeerMessage): unknown[] {
     }
     case 'ask': {
       const { rooms, except, number, timeout, encoding, raw, headers } = message.ask
-      return ['ask', rooms, except, timeout, number, encoding, raw, headers]
+      return ['ask', rooms, except, timeout, number, encoding, raw, textOf(headers)]
     }
     case 'unask':
       return ['unask', message.number]
     case 'answers':
-      return ['answers', message.number, message.answers, message.isLast]
+      return [
+        'answers',
+        message.number,
+        message.answers.map(([from, bytes, encoding, headers]) => [from, bytes, encoding, textOf(headers)]),
+        message.isLast,
+      ]
   }
 }
 
@@ -153,8 +159,12 @@ export function decodePeer(data: unknown): PeerMessage | undefined {
     return { kind, rooms: first, except: second, reason }
   }
   if (kind === 'unask' && typeof first === 'number') return { kind, number: first }
-  if (kind === 'answers' && typeof first === 'number' && areAnswers(second))
-    return { kind, number: first, answers: second, isLast: isVolatile === true }
+  if (kind === 'answers' && typeof first === 'number' && areAnswers(second)) {
+    const answers = second.map(
+      ([from, raw, encoding, headers]): MemberAnswer => [from, raw, encoding, headersOf(headers)],
+    )
+    return { kind, number: first, answers, isLast: isVolatile === true }
+  }
   if (kind === 'wrote' && typeof first === 'number' && typeof second === 'number') {
     return { kind, number: first, delivered: second, lost: lostOf(isVolatile) }
   }
@@ -163,9 +173,8 @@ export function decodePeer(data: unknown): PeerMessage | undefined {
   if (kind === 'ask') {
     const timeout = isVolatile
     if (typeof number !== 'number' || typeof timeout !== 'number' || !(timeout > 0)) return undefined
-    const told = typeof headers === 'object' ? (headers as Headers | null) : null
     const ask = { rooms: first, except: second, number, timeout: Math.min(timeout, MAX_TIMEOUT) }
-    return { kind, ask: { ...ask, encoding, raw, headers: told } }
+    return { kind, ask: { ...ask, encoding, raw, headers: headersOf(headers) } }
   }
   if (kind !== 'write') return undefined
   const broadcast: Forwarded = {
@@ -175,10 +184,24 @@ export function decodePeer(data: unknown): PeerMessage | undefined {
     number: typeof number === 'number' ? number : 0,
     encoding,
     raw,
-    headers: typeof headers === 'object' ? (headers as Headers | null) : null,
+    headers: headersOf(headers),
     ttl: typeof ttl === 'number' && ttl > 0 ? ttl : undefined,
   }
   return { kind, broadcast }
+}
+
+/** Headers travel as JSON: MessagePack does not carry every key that a peer may have given them. */
+function textOf(headers: Headers | null): string | null {
+  return headers === null ? null : JSON.stringify(headers)
+}
+
+function headersOf(text: unknown): Headers | null {
+  if (typeof text !== 'string') return null
+  try {
+    return parseHeaders(text)
+  } catch {
+    return null
+  }
 }
 
 function lostOf(list: unknown): { id: string; code: string | number }[] {
@@ -191,7 +214,7 @@ function lostOf(list: unknown): { id: string; code: string | number }[] {
 /** The longest delay of a timer, in ms. */
 const MAX_TIMEOUT = 0x7fffffff
 
-function areAnswers(list: unknown): list is MemberAnswer[] {
+function areAnswers(list: unknown): list is [string, Uint8Array, number, unknown][] {
   return Array.isArray(list) && list.every(isAnswer)
 }
 
@@ -202,7 +225,7 @@ function isAnswer(answer: unknown): boolean {
     typeof from === 'string' &&
     raw instanceof Uint8Array &&
     (encoding === 0 || encoding === 1 || encoding === 255) &&
-    typeof headers === 'object'
+    (headers === null || typeof headers === 'string')
   )
 }
 

@@ -1,5 +1,6 @@
 // The options of rooms, and their bounds.
 import type { RoomsOptions } from '../../index'
+import { decode, encode } from '../values/codec'
 import { FabricError, invalidType, invalidValue } from '../values/errors'
 import { checkOptions, isBoolean, isCount, isPause, isString, type ShapeOf } from '../values/option-checks'
 
@@ -11,7 +12,7 @@ export const ROOMS_SHAPE = {
 } as const satisfies ShapeOf<RoomsOptions>
 
 /** How a socket joins. */
-export const MEMBER_SHAPE = { key: isKey, data: checkData } as const
+export const MEMBER_SHAPE = { key: isKey, data: isAnything } as const
 
 /** Bytes of a room's name, and of a member's key. */
 export const MAX_NAME = 256
@@ -66,13 +67,15 @@ function isKey(name: string, value: unknown): void {
     throw invalidValue(name, `1 to ${MAX_NAME} bytes`, (value as string).slice(0, 80))
 }
 
-function checkData(_name: string, value: unknown): void {
-  checkMemberData(value)
-}
+/** Checked by what keeps it. */
+function isAnything(): void {}
 
-/** Throws unless it can be the data of a member. */
-export function checkMemberData(data: unknown): void {
-  if (data === undefined || data === null) return
+/**
+ * Returns a member's data as other servers and clients will read it: what cannot be told to them is refused here, and what the
+ * program changes in it later is told by `update` alone.
+ */
+export function memberDataOf(data: unknown): unknown {
+  if (data === undefined || data === null) return null
   let length: number | undefined
   try {
     length = JSON.stringify(data)?.length
@@ -84,4 +87,13 @@ export function checkMemberData(data: unknown): void {
     const text = `a member's data has ${length} characters as JSON, more than ${MAX_DATA}`
     throw new FabricError(text, 'ERR_ROOM_LIMIT')
   }
+  const copy = decode({ data: encode({ mesg: data }) })
+  // It is told inside lists, whose levels count.
+  let nested = copy
+  for (let level = 0; level < LEVELS_AROUND; level++) nested = [nested]
+  encode({ mesg: nested })
+  return copy
 }
+
+/** More than stand around a member's data wherever it is told. */
+const LEVELS_AROUND = 8

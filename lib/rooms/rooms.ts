@@ -34,13 +34,13 @@ import {
   sizeOf,
 } from './messages'
 import {
-  checkMemberData,
   checkRoom,
   MAX_ENTRIES,
   MAX_ROOMS,
   MAX_TABLE_BYTES,
   MAX_USER,
   MEMBER_SHAPE,
+  memberDataOf,
   ROOMS_SHAPE,
   roomsIn,
 } from './options'
@@ -125,7 +125,7 @@ export class Rooms implements PeersOwner {
       throw limit(`a socket is in ${MAX_ROOMS} rooms`)
     if (this.#own.size + rooms.length > MAX_ENTRIES) throw limit(`there are ${MAX_ENTRIES} members`)
     const key = member.key ?? id
-    const data = member.data ?? null
+    const data = memberDataOf(member.data)
     const user = userOf(socket)
     const entries = rooms.map(room => {
       const since = this.#own.of(room).get(id)?.since ?? this.#host.now()
@@ -138,14 +138,14 @@ export class Rooms implements PeersOwner {
   }
 
   update(socket: RoomSocket, room: string, data: unknown): void {
-    checkMemberData(data)
+    const copy = memberDataOf(data)
     const entry = this.#own.of(room).get(socket.id)
     if (entry === undefined) {
       if (this.#isClosed || socket.state === 'closed') throw closedError()
       throw invalidValue('room', 'one that the socket has joined', room)
     }
-    const size = sizeOf(room, entry.id, entry.key, data, entry.user)
-    this.#put(room, { ...entry, data: data ?? null, size })
+    const size = sizeOf(room, entry.id, entry.key, copy, entry.user)
+    this.#put(room, { ...entry, data: copy, size })
   }
 
   leave(socket: RoomSocket, room: string, reason: 'left' | 'closed' = 'left'): void {

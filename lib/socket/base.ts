@@ -45,6 +45,7 @@ import type { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { NO_COUNTERS, type SocketCounters } from './counters'
 import { openDuplex, pipeError } from './duplex'
+import { excuses } from './handler-failures'
 import { type Answer, handleRequests } from './handling'
 import type { DataIterator } from './inbox'
 import type { KeptRequests } from './kept-requests'
@@ -126,7 +127,7 @@ export abstract class ConatSocketBase
     id: string,
     settings: SocketSettings<SocketOptions>,
   ) {
-    super()
+    super({ captureRejections: true })
     this.context = context
     this.responder = responder
     this.subject = subject
@@ -136,6 +137,11 @@ export abstract class ConatSocketBase
     this.lifecycle = new Lifecycle(this, context)
     if (CHANNELS.socketOpen.hasSubscribers) CHANNELS.socketOpen.publish(this.#told)
     this.#emitter.on('newListener', handleListener)
+  }
+
+  /** A handler that returned a promise has failed. @internal */
+  override [EventEmitter.captureRejectionSymbol](error: Error, ...[event]: unknown[]): void {
+    if (event !== 'data' || !excuses(this, event, error)) void Promise.reject(error)
   }
 
   abstract get role(): 'client' | 'server'

@@ -23,6 +23,7 @@ import { parseHeaders } from '../values/headers'
 import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
 import { type Arrived, isSmall, Timed, Undecoded } from './arrived'
 import { SocketCounters } from './counters'
+import { excuses } from './handler-failures'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { isOrderly } from './lifecycle'
 import type { SocketRequests } from './requests'
@@ -30,6 +31,7 @@ import type { SocketRequests } from './requests'
 /** The socket: an emitter of `data`. */
 interface ReceiverOwner extends commands.Consumer {
   readonly state: string
+  readonly ended: boolean
   /** Returns its name in error texts. */
   describe(): string
   /** Calls a handler, for those who watch it. */
@@ -138,7 +140,7 @@ export class Receiver implements Sink {
         this.#owner.watch(false, headers, () => this.#owner.emit('data', data, headers))
       else this.#owner.emit('data', data, headers)
     } catch (error) {
-      throwAsync(error)
+      if (!excuses(this.#owner, 'data', error)) throwAsync(error)
     }
   }
 

@@ -26,8 +26,10 @@ import { FabricError, type UndeliveredOf } from '../values/errors'
 import { closedFailure, errorFrom, Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkListenSubject, checkRoomForIds, checkServerId } from '../values/socket-names'
+import { throwAsync } from '../values/throw-async'
 import type { ConnectionIterator } from './connection-iterator'
 import { EndOnce } from './end-once'
+import { excuses } from './handler-failures'
 import { type Answer, Handlers } from './handling'
 import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -98,7 +100,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     checkServerId(id)
     checkRoomForIds(subject, id)
     warnIfUnreachable(subject)
-    super()
+    super({ captureRejections: true })
     context.listening.add(subject)
     this.#context = context
     this.subject = subject
@@ -463,7 +465,17 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** @internal */
   announce(socket: ServerSocket): void {
-    this.#lifecycle.announce('connection', socket)
+    try {
+      this.emit('connection', socket)
+    } catch (error) {
+      if (!excuses(socket, 'connection', error)) throwAsync(error)
+    }
+  }
+
+  /** A handler that returned a promise has failed. @internal */
+  override [EventEmitter.captureRejectionSymbol](error: Error, ...[event, socket]: unknown[]): void {
+    const isItsOwn = event === 'connection' && excuses(socket as ServerSocket, event, error)
+    if (!isItsOwn) void Promise.reject(error)
   }
 
   /** Takes nobody any more, and closes with the last socket. @internal */

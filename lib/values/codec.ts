@@ -47,7 +47,9 @@ const extensionCodec: typeof library = Object.assign(new ExtensionCodec(), {
     return library.tryToEncode(object, undefined)
   },
 })
-const newEncoder = (): Encoder => quickenTexts(new Encoder({ ignoreUndefined: true, extensionCodec }))
+/** What can be read can be written, too: an echo fails for no value. The library counts what is innermost as a level. */
+const ENCODING = { ignoreUndefined: true, extensionCodec, maxDepth: MAX_DEPTH + 1 } as const
+const newEncoder = (): Encoder => quickenTexts(new Encoder(ENCODING))
 let encoder = newEncoder()
 const decoder = keepMarks(new Decoder())
 

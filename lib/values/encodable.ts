@@ -1,6 +1,7 @@
 // What an encoder cannot carry by itself: messages inside a value, which become plain objects, and objects that
 // would silently become `{}`, which are refused with their place in the value.
 import { FabricError } from './errors'
+import { MAX_DEPTH } from './json-depth'
 import { step } from './path-steps'
 import { isDate, isView } from './platform'
 import { refusedPlace } from './refused-place'
@@ -17,9 +18,6 @@ interface PlainMessage {
   raw: unknown
   headers: unknown
 }
-
-/** Levels that are looked into; encoders refuse what is deeper. */
-const MAX_DEPTH = 100
 
 /** Returns whether an object is one of plain data: what nearly all are. */
 export function isPlain(object: unknown): boolean {
@@ -77,10 +75,14 @@ function isExtension(object: object): boolean {
   return object.constructor?.name === 'ExtData'
 }
 
+/** How the codec's library begins to say that. */
+const TOO_DEEP = 'Too deep objects'
+
 /** Returns the error for what cannot be encoded, with the place in `value` if it can be found. */
 export function unencodable(cause: unknown, what = 'the value', value?: unknown): FabricError {
   if (cause instanceof FabricError) return cause
-  const text = textOf(cause)
+  const said = textOf(cause)
+  const text = said.startsWith(TOO_DEEP) ? `nested deeper than ${MAX_DEPTH} levels` : said
   return new FabricError(`cannot encode ${what}: ${text}${placeIn(value, text)}`, 'ERR_ENCODE', { cause })
 }
 

@@ -1,9 +1,8 @@
 // Where in a value something is that cannot be encoded. Pages have a smaller file in the place of this one.
+import { MAX_DEPTH } from './json-depth'
 import { step } from './path-steps'
 import { isView } from './platform'
 
-/** Levels that are looked into; encoders refuse what is deeper. */
-const MAX_DEPTH = 100
 /** A key that not every encoder carries. */
 const PROTO = '__proto__'
 

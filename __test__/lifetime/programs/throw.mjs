@@ -1,4 +1,4 @@
-// A handler that throws: [handled: whether the program has an uncaughtException handler].
+// A handler that throws: [handled: whether the program has an uncaughtException handler], or [async: a handler that rejects].
 import { connect } from 'selvedge'
 
 const handled = process.argv[2] === 'handled'
@@ -8,6 +8,12 @@ const client = connect()
 const server = client.socket.listen('throw')
 const seen = []
 server.on('connection', socket => {
+  if (process.argv[2] === 'async') {
+    socket.on('data', async function brokenHandler(data) {
+      throw Error(`no ${data}`)
+    })
+    return
+  }
   socket.on('data', function brokenHandler(data) {
     seen.push(data)
     if (data % 10 === 3) throw Error(`no ${data}`)

@@ -1,0 +1,35 @@
+// Handlers that fail with an error of selvedge's own. A peer can cause most of these: it leaves, does not answer, does not read, or
+// sends what cannot be passed on. So they end the socket whose event was being handled, and not the process.
+import { FabricError } from '../values/errors'
+
+/** The socket whose event was being handled. */
+interface Handled {
+  readonly state: string
+  readonly ended: boolean
+  describe(): string
+  /** Closes it for this reason, and tells the other side. */
+  abortFor(error: FabricError): void
+}
+
+/** Codes that the process has been warned of. */
+const warned = new Set<unknown>()
+
+/** Ends the socket if `error`, which a handler of `event` has thrown, is one of selvedge's own. Returns whether it is. */
+export function excuses(socket: Handled, event: string, error: unknown): boolean {
+  if (!(error instanceof FabricError)) return false
+  if (socket.state === 'closed' || socket.ended) return true
+  warn(socket, event, error)
+  socket.abortFor(error)
+  return true
+}
+
+/** Once for each code: it may be a mistake of the program. */
+function warn(socket: Handled, event: string, { code, message }: FabricError): void {
+  if (warned.has(code) || warned.size >= MAX_WARNINGS) return
+  warned.add(code)
+  const text = `a handler of '${event}' failed, so ${socket.describe()} was closed: ${message} (${code})`
+  process.emitWarning(text, { code: 'SELVEDGE_HANDLER_FAILED' })
+}
+
+/** A peer may choose the code of its answers. */
+const MAX_WARNINGS = 20
