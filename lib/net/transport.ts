@@ -1,5 +1,6 @@
 // A byte stream over a session, which is a socket of the fabric: bytes, halves, resets and the end. Knows no stream of
 // Node.js.
+import { startTimer } from '../async/timer'
 import type { Incoming } from '../engine/event-reader'
 import type { ConatSocketBase } from '../socket/base'
 import { isBin } from '../values/codec'
@@ -142,14 +143,28 @@ export class Transport {
   cut(): void {
     this.isReleased = true
     this.#owner = undefined
+    this.isSuspended = false
     this.#cutOff()
   }
 
   /** Closes it without an end of ours. Whoever accepts it later would take that for one: it is told. */
   #cutOff(): void {
-    if (this.session.state === 'closed') return
-    if (this.isOpen || this.session.role === 'server') this.session.close()
-    else this.session.destroy(beforeConnection())
+    const { session } = this
+    if (session.state === 'closed') return
+    if (!this.isOpen && session.role === 'client') session.destroy(beforeConnection())
+    else if (this.isSuspended && session.role === 'client' && this.#options.linger > 0) this.#cutOffLater()
+    else session.close()
+  }
+
+  /** The word would be lost, and whoever accepted waits for the connecting end to come back: it comes, to say it. */
+  #cutOffLater(): void {
+    const { session } = this
+    session.unref()
+    const close = (): void => void session.close()
+    const timer = startTimer(this.#options.linger, close)
+    timer.unref()
+    session.once('ready', close)
+    session.once('closed', () => timer.stop())
   }
 
   /** While the stream above does not read, what comes is kept: bytes, and few frames. */
