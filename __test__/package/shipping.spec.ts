@@ -79,22 +79,40 @@ describe('the unit for systemd', () => {
     }
   })
 
-  test('starts what there is, and hears when it is ready and when it stops', async () => {
-    const [, args] = /^ExecStart=\/usr\/bin\/selvedge (.+)$/m.exec(unit)!
-    const help = await runCommand(['broker', '--help'])
-    for (const option of args!.match(/--[\w-]+/g)!) expect(help.stdout).toContain(option)
-    // In place of systemd's own program, which sends a datagram.
+  /** Runs a broker with a program in place of systemd's own, which sends a datagram; returns what it was told. */
+  const saidBy = async (more: Record<string, string>, isEnough: (said: string) => boolean) => {
     const said = join(folder, 'said')
     const program = join(folder, 'systemd-notify')
     writeFileSync(program, `#!/bin/sh\necho "$@" >> '${said}'\n`)
     chmodSync(program, 0o755)
-    const env = { NOTIFY_SOCKET: '/run/none', PATH: `${folder}:${process.env.PATH}` }
+    const env = { NOTIFY_SOCKET: '/run/none', PATH: `${folder}:${process.env.PATH}`, ...more }
     const broker = new Command(['broker', '-p', '0'], env)
     await broker.until(/listening/)
-    while (!existsSync(said)) await new Promise(setImmediate)
+    while (!existsSync(said) || !isEnough(readFileSync(said, 'utf8'))) await new Promise(setImmediate)
     expect((await broker.stop()).exit).toBe(0)
-    const pid = `--pid=${broker.child.pid}`
-    expect(readFileSync(said, 'utf8')).toBe(`${pid} --ready\n${pid} STOPPING=1\n`)
+    return readFileSync(said, 'utf8').replaceAll(`--pid=${broker.child.pid}`, '--pid=MAIN')
+  }
+
+  test('starts what there is, and hears when it is ready and when it stops', async () => {
+    const [, args] = /^ExecStart=\/usr\/bin\/selvedge (.+)$/m.exec(unit)!
+    const help = await runCommand(['broker', '--help'])
+    for (const option of args!.match(/--[\w-]+/g)!) expect(help.stdout).toContain(option)
+    expect(await saidBy({}, () => true)).toBe('--pid=MAIN --ready\n--pid=MAIN STOPPING=1\n')
+  })
+
+  test('asks whether the broker is alive, and hears so until it stops', async () => {
+    expect(Number(/^WatchdogSec=(\d+)$/m.exec(unit)![1])).toBeGreaterThanOrEqual(10)
+    const said = await saidBy({ WATCHDOG_USEC: '20000' }, text => text.split('WATCHDOG=1\n').length > 3)
+    expect(said).toMatch(/^--pid=MAIN --ready\n(WATCHDOG=1\n){3,}/)
+    expect(said).toContain('--pid=MAIN STOPPING=1\n')
+  })
+
+  test.each<Record<string, string>>([
+    { WATCHDOG_USEC: '20000', WATCHDOG_PID: '1' },
+    { WATCHDOG_USEC: 'soon' },
+    { WATCHDOG_USEC: '0' },
+  ])('hears nothing it has not asked for: %j', async env => {
+    expect(await saidBy(env, () => true)).toBe('--pid=MAIN --ready\n--pid=MAIN STOPPING=1\n')
   })
 
   test('gives the broker time to drain', () => {

@@ -9,7 +9,7 @@ import { reloadAtHangup } from './broker-reload'
 import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
 import { examples, talking } from './command'
 import { CommandError, codeOf, EXIT, textOf } from './failure'
-import { tellServiceManager } from './service-manager'
+import { keepWatchdogQuiet, tellServiceManager } from './service-manager'
 import { stopped } from './stopping'
 import { Terminal } from './terminal'
 import { collected, count, period, port } from './values'
@@ -74,6 +74,8 @@ async function run(options: BrokerArguments): Promise<void> {
     reloadAtHangup(server, { options, settings, users, usersPath }, terminal)
     await sayReady(server, settings, terminal, options)
     await tellServiceManager('ready')
+    // Asks the engine, which has to answer.
+    await keepWatchdogQuiet(() => server.totals)
     await Promise.race([stop, closedByItself(server)])
   } else ready.catch(() => {})
   await tellServiceManager('stopping')
