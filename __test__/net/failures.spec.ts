@@ -25,6 +25,33 @@ test('a connect that the fabric is away for says why in its cause', async () => 
   await client.close()
 })
 
+test('a listen that the fabric is away for ends after its minute, and may be called again', async () => {
+  const client = connect({ address: 'http://127.0.0.1:1', noCache: true, reconnectionDelay: 5 })
+  const timers = require('../../dist/async/timer.js') as { startTimer(ms: number, run: () => void): unknown }
+  const spy = jest.spyOn(timers, 'startTimer')
+  try {
+    const server = over(client).createServer()
+    for (const subject of ['first', 'second']) {
+      const events: string[] = []
+      server.removeAllListeners().on('listening', () => events.push('listening'))
+      server
+        .on('error', error => events.push((error as Failure).code!))
+        .on('close', () => events.push('close'))
+      server.listen(subject)
+      expect(server.address()).toMatchObject({ subject })
+      const [ms, run] = spy.mock.calls.at(-1)!
+      expect(ms).toBe(60_000)
+      // As if it were over.
+      run()
+      expect([events, server.listening, server.address()]).toEqual([['ETIMEDOUT'], false, null])
+    }
+  } finally {
+    spy.mockRestore()
+  }
+  await gone()
+  await client.close()
+})
+
 let isRevoked = false
 describeFabrics(
   'failures',
