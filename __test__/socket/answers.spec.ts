@@ -203,7 +203,9 @@ describeFabrics('an error as the answer to a request over a socket', fabric => {
     const { server, socket } = await pair(fabric)
     const circle: unknown[] = []
     circle.push(circle)
-    const data = [{ field: 'name', left: [1, null] }, 'x'.repeat(20_000), circle, undefined, 7n]
+    const deep = JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`)
+    const map = { fields: new Map([['name', 1]]) }
+    const data = [{ field: 'name', left: [1, null] }, 'x'.repeat(20_000), circle, undefined, 7n, deep, map]
     server.on('request', async request => {
       const error = Object.assign(new Error('no'), { data: data[request.data as number] })
       await request.respond(error, { headers: { mine: 1, 'CN-Error': { message: 'forged' } } })

@@ -1,8 +1,10 @@
 // Errors as answers: an answer without data, whose headers have the text and the code of what was thrown.
 import { types } from 'node:util'
 import type { Headers, MessageOptions } from '../../index'
+import { checkCarried } from '../values/encodable'
 import { Failure } from '../values/failure'
 import { anyHeadersText, replyHeadersText } from '../values/headers'
+import { depthOf } from '../values/json-depth'
 import type { Message } from './message'
 
 /** Longest error text, since it is sent in the headers, which have a bound. */
@@ -13,6 +15,8 @@ const ERROR_HEADER = 'CN-Error'
 const RESERVED = 'CN-'
 /** Longest JSON of what an error says beside text and code. */
 const MAX_DATA = 16_384
+/** Its deepest nesting: less than headers may have. */
+const MAX_DEPTH = 56
 
 /** The code of an error that was answered without one. */
 export const THROWN = 'ERR_SERVICE'
@@ -61,11 +65,13 @@ export function replyOf<Options extends MessageOptions>(
   return [null, { ...options, headers } as Options, anyHeadersText]
 }
 
-/** Returns what an error has as `data`, as JSON has it; nothing if that is too long, or no JSON. */
+/** Returns what an error has as `data`, as JSON has it; nothing if that is too long or deep, or not JSON. */
 function readData(error: unknown): unknown {
   try {
-    const text = JSON.stringify((error as { data?: unknown }).data)
-    return text.length <= MAX_DATA ? JSON.parse(text) : undefined
+    const { data } = error as { data?: unknown }
+    const text = JSON.stringify(data)
+    checkCarried(data, text, 'the data')
+    return text.length <= MAX_DATA && depthOf(text) <= MAX_DEPTH ? JSON.parse(text) : undefined
   } catch {
     return undefined
   }

@@ -3,7 +3,6 @@ import { settledWithin } from '../async/bounds'
 import { startTimer } from '../async/timer'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { argType, outOfRange, systemError } from './errors'
-import type { OpenStreams } from './open-streams'
 import { MAX_TIMER } from './options'
 
 export interface FlushOptions {
@@ -33,10 +32,13 @@ export async function flushedWithin(
     : errorFrom(failure)
 }
 
-/** Resolves when a server has closed, and both sides of each of its connections; what is open at the deadline is cut off. An abort ends the waiting, not the drain. */
+/**
+ * Resolves when a server has closed, and both sides of each of its connections; what is open at the deadline is cut off. An abort
+ * ends the waiting, not the drain.
+ */
 export async function drained(
   server: { close(callback: (error?: Error) => void): unknown },
-  open: OpenStreams,
+  open: { cutOff(): void; whenEmpty(): Promise<void> },
   { deadline = DEADLINE, signal }: DrainOptions = {},
 ): Promise<void> {
   checkTime('options.deadline', deadline)
