@@ -209,7 +209,7 @@ describeFabrics('bad inputs of net', fabric => {
         const [there] = await connection
         const lost = failure(there)
         stranger.write(Buffer.alloc(1024 * 1024))
-        expect(await lost).toMatchObject({ code: 'ECONNRESET', cause: { code: 'ERR_TOO_LARGE' } })
+        expect(await lost).toMatchObject({ code: 'EPROTO', cause: { code: 'ERR_TOO_LARGE' } })
       } else stranger.write(Buffer.alloc(1024 * 1024))
       await end
       decide!()

@@ -130,6 +130,7 @@ const CODES: ReadonlyMap<number | string, string> = new Map<number | string, str
   ['ERR_SLOW_CONSUMER', 'ETIMEDOUT'],
   ['ERR_SOCKET_PROTOCOL', 'EPROTO'],
   ['ERR_DECODE', 'EPROTO'],
+  ['ERR_TOO_LARGE', 'EPROTO'],
 ])
 
 /** Returns what a session that closed for this reason is on a byte stream. */
