@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number of seven bits a byte, the lowest first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
         // Most numbers are small.
         if let [low, high, rest @ ..] = self.rest

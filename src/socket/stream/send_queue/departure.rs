@@ -34,15 +34,15 @@ impl SendQueue {
                 // What has passed once goes before all answers that were made after it.
                 self.let_answers_pass();
             }
-            if let Some(messages) = self.take_whole(now) {
-                return Some(self.leave(now, messages));
+            if let Some((messages, sizes)) = self.take_whole(now) {
+                return Some(self.leave(now, messages, &sizes));
             }
         }
         self.go_on(now)
     }
 
     /// Takes what may leave as it is. `None`: nothing may, or a message in pieces has begun.
-    fn take_whole(&mut self, now: Instant) -> Option<Messages> {
+    fn take_whole(&mut self, now: Instant) -> Option<(Messages, Sizes)> {
         if !self.passing.is_empty() {
             if self.begin(now, Queue::Passing) {
                 return None;
@@ -93,8 +93,8 @@ impl SendQueue {
     fn go_on(&mut self, now: Instant) -> Option<(u64, Messages)> {
         if self.pieces.class()? != Class::Answer {
             self.let_answers_pass();
-            if let Some(messages) = self.take_fitting(Queue::Passing) {
-                return Some(self.leave(now, messages));
+            if let Some((messages, sizes)) = self.take_fitting(Queue::Passing) {
+                return Some(self.leave(now, messages, &sizes));
             }
         }
         if self.turn == 0 {
@@ -164,7 +164,7 @@ impl SendQueue {
         }
     }
 
-    fn leave(&mut self, now: Instant, messages: Messages) -> (u64, Messages) {
+    fn leave(&mut self, now: Instant, messages: Messages, sizes: &Sizes) -> (u64, Messages) {
         if !self.times.is_empty()
             && let Messages::One(item) = &messages
             && item.payload.encoding.is_data()
@@ -176,7 +176,6 @@ impl SendQueue {
             }
         }
         let first = self.next;
-        let sizes = messages.sizes().unwrap_or_default();
         self.next += u64::from(messages.count());
         self.whole_turn = self.whole_turn.saturating_sub(messages.bytes());
         for class in Class::ALL {
@@ -221,28 +220,28 @@ impl SendQueue {
         });
     }
 
-    /// Takes from the front of a queue what may leave now.
-    fn take_fitting(&mut self, queue: Queue) -> Option<Messages> {
-        let fitting = self.fitting(self.queue(queue).front()?);
+    /// Takes from the front of a queue what may leave now, and what that takes of the windows.
+    fn take_fitting(&mut self, queue: Queue) -> Option<(Messages, Sizes)> {
+        let front = self.queue(queue).front()?;
+        if self.pieces.is_big(front) {
+            return None;
+        }
+        let all = front.sizes().filter(|sizes| self.fits(&Sizes::default(), sizes));
+        let (fitting, sizes) = all.map_or_else(|| self.fitting(front), |sizes| (front.count(), sizes));
         let queue = self.queue_mut(queue);
-        match queue.front_mut() {
+        let taken = match queue.front_mut() {
             Some(Messages::Packed(packed)) if (1..packed.count()).contains(&fitting) => {
                 Some(Messages::Packed(packed.split_front(fitting)))
             }
             _ if fitting > 0 => queue.pop_front(),
             _ => None,
-        }
+        };
+        Some((taken?, sizes))
     }
 
     /// How many of the messages may leave now: what the other end takes of each class, and what may be under
     /// way.
-    fn fitting(&self, messages: &Messages) -> u32 {
-        if self.pieces.is_big(messages) {
-            return 0;
-        }
-        if messages.sizes().is_some_and(|sizes| self.fits(&Sizes::default(), &sizes)) {
-            return messages.count();
-        }
+    fn fitting(&self, messages: &Messages) -> (u32, Sizes) {
         let (mut taken, mut count) = (Sizes::default(), 0);
         for item in messages.items() {
             let (Some(class), bytes) = (item.payload.encoding.class(), item.bytes()) else { break };
@@ -254,7 +253,7 @@ impl SendQueue {
             taken.add(class, bytes);
             count += 1;
         }
-        count
+        (count, taken)
     }
 
     /// Whether `more` may leave beside what has left and `taken`.

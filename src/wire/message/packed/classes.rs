@@ -193,6 +193,7 @@ impl PackedMessages {
     }
 
     /// Returns what they take of each window; `None` if one of them has no class.
+    #[inline]
     pub fn sizes(&self) -> Option<Sizes> {
         let Tally { counts: [data, requests, answers, none], bytes, .. } = self.tally;
         let bytes = [bytes[0] as usize, bytes[1] as usize, bytes[2] as usize];
@@ -224,6 +225,7 @@ impl Messages {
     }
 
     /// Returns what they take of each window; `None` if one of them has no class.
+    #[inline]
     pub fn sizes(&self) -> Option<Sizes> {
         match self {
             Self::One(item) => {
