@@ -19,6 +19,53 @@ import type { Duplex } from 'node:stream'
 // biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
+/** What a program emits beside the events here: `declare module 'selvedge' { interface OwnEvents { saved: [id: string] } }`. */
+// biome-ignore lint/suspicious/noEmptyInterface: programs fill it
+export interface OwnEvents {}
+
+type OwnName = keyof OwnEvents | 'newListener' | 'removeListener'
+type ListenerOf<Events, Name> = Name extends keyof Events
+  ? (...args: Extract<Events[Name], unknown[]>) => void
+  : Name extends keyof OwnEvents
+    ? (...args: Extract<OwnEvents[Name], unknown[]>) => void
+    : (name: string | symbol, listener: (...args: Agreed[]) => void) => void
+
+/** Node's `EventEmitter` with these events alone: to listen for one that is never emitted does not compile. */
+declare abstract class Emitter<Events> extends EventEmitter {
+  on<Name extends (keyof Events & string) | OwnName>(name: Name, listener: ListenerOf<Events, Name>): this
+  once<Name extends (keyof Events & string) | OwnName>(name: Name, listener: ListenerOf<Events, Name>): this
+  off<Name extends (keyof Events & string) | OwnName>(name: Name, listener: ListenerOf<Events, Name>): this
+  addListener<Name extends (keyof Events & string) | OwnName>(
+    name: Name,
+    listener: ListenerOf<Events, Name>,
+  ): this
+  removeListener<Name extends (keyof Events & string) | OwnName>(
+    name: Name,
+    listener: ListenerOf<Events, Name>,
+  ): this
+  prependListener<Name extends (keyof Events & string) | OwnName>(
+    name: Name,
+    listener: ListenerOf<Events, Name>,
+  ): this
+  prependOnceListener<Name extends (keyof Events & string) | OwnName>(
+    name: Name,
+    listener: ListenerOf<Events, Name>,
+  ): this
+  emit<Name extends (keyof Events & string) | OwnName>(
+    name: Name,
+    ...args: Parameters<ListenerOf<Events, Name>>
+  ): boolean
+}
+
+export type { Emitter }
+
+/** Ends with nothing: what `AsyncIterableIterator<T, undefined>` is from TypeScript 5.6 on. */
+export interface AsyncValues<T> extends AsyncIterableIterator<T> {
+  next(): Promise<IteratorResult<T, undefined>>
+  return?(): Promise<IteratorResult<T, undefined>>
+  [Symbol.asyncIterator](): AsyncValues<T>
+}
+
 /**
  * Headers of a message: any JSON object. Keys that start with `CN-` are reserved: sockets and replies leave them out,
  * as does a message that is sent in place of a value.
@@ -198,14 +245,14 @@ export { FabricError as ConatError }
 
 /**
  * Returns whether `error` is one of selvedge's with one of these codes, an application's own among them; also an error of
- * another copy of the package.
+ * another copy of the package. A text that begins with `ERR_` must be one of selvedge's, unless its type is `string`.
  *
  * @example
  * if (hasCode(error, 503, 'EPIPE')) retry()
  */
 export declare function hasCode<const Codes extends readonly (ErrorCode | (number & {}) | (string & {}))[]>(
   error: unknown,
-  ...codes: Codes
+  ...codes: Codes & { [At in keyof Codes]: Codes[At] extends `ERR_${string}` ? ErrorCode : unknown }
 ): error is FabricError & { readonly code: Codes[number] }
 
 /** How a value is sent. */
@@ -662,7 +709,7 @@ export interface ClientEvents {
  * Publishes, subscribes, sends requests, and creates sockets. Its subscriptions and sockets outlive
  * reconnects.
  */
-export declare class Client extends EventEmitter<ClientEvents> {
+export declare class Client extends Emitter<ClientEvents> {
   constructor(options?: ConnectOptions & ForeignConnect)
   readonly id: string
   readonly state: 'disconnected' | 'connected' | 'closed'
@@ -699,7 +746,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
      */
     listen(subject: string, options?: SocketListenOptions): ConatSocketServer
     /** With what travels on its sockets, named once for both ends. */
-    listen<C extends SocketContract>(
+    listen<C extends Contract<C>>(
       subject: string,
       options?: SocketListenOptions,
     ): ConatSocketServer<ToServer<C>, ToClient<C>, AskClient<C>, AskServer<C>>
@@ -717,7 +764,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
      */
     connect(subject: string, options?: SocketConnectOptions): ConatSocketClient
     /** With what travels on it, named once for both ends. */
-    connect<C extends SocketContract>(
+    connect<C extends Contract<C>>(
       subject: string,
       options?: SocketConnectOptions,
     ): ConatSocketClient<ToClient<C>, ToServer<C>, AskServer<C>, AskClient<C>>
@@ -1022,7 +1069,7 @@ export interface Connection extends EventEmitter {
 }
 
 /** What awaiting `requestMany` resolves with: it can be closed as a subscription can. */
-export interface AnswerIterator<A = Agreed> extends AsyncIterableIterator<Message<A>, undefined> {
+export interface AnswerIterator<A = Agreed> extends AsyncValues<Message<A>> {
   /** Waits for no more replies, as leaving the loop does. */
   close(): void
   /** The same as `close`. */
@@ -1034,7 +1081,7 @@ export interface AnswerIterator<A = Agreed> extends AsyncIterableIterator<Messag
 }
 
 /** Can be iterated, or awaited first: until the first has come, or the end. Leaving the loop stops waiting. */
-export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
+export type Results<T> = Promise<AsyncValues<T>> & AsyncValues<T>
 
 /** The replies to a `requestMany`. */
 export type Answers<A = Agreed> = Promise<AnswerIterator<A>> & AnswerIterator<A>
@@ -1097,7 +1144,7 @@ export interface SubscriptionOptions {
 }
 
 /** The messages to one pattern, to be iterated. Leaving a `for await` closes it. It outlives reconnects. */
-export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<T>, undefined> {
+export interface Subscription<T = Agreed> extends AsyncValues<Message<T>> {
   readonly subject: string
   readonly queue: string
   readonly ended: boolean
@@ -1107,7 +1154,7 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
    */
   readonly dropped: number
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
-  readonly emitter: EventEmitter<{ message: [message: Message<T>] }>
+  readonly emitter: Emitter<{ message: [message: Message<T>] }>
   /**
    * The messages as a stream of the platform, one for each that is read. Cancelling it closes the
    * subscription.
@@ -1161,6 +1208,9 @@ export interface SocketContract {
   /** What the server asks a client, and is answered. */
   askClient?: [question: unknown, answer: unknown]
 }
+
+/** A contract that names nothing else: one letter wrong would leave that part open. */
+type Contract<C> = SocketContract & { [Name in Exclude<keyof C, keyof SocketContract>]: never }
 
 /** What a contract says of one thing. */
 type Said<C, Name extends keyof SocketContract> = Name extends keyof C ? Required<C>[Name] : Agreed
@@ -1299,7 +1349,7 @@ export interface RoomEvents<Data = Agreed> {
 }
 
 /** A room as one server sees it. Made by `listener.room`. */
-export interface Room<Data = Agreed> extends EventEmitter<RoomEvents<Data>> {
+export interface Room<Data = Agreed> extends Emitter<RoomEvents<Data>> {
   readonly name: string
   /** By key: those of all servers. */
   readonly members: ReadonlyMap<string, RoomMember<Data>>
@@ -1322,7 +1372,7 @@ export interface RoomViewEvents<Data = Agreed> {
 }
 
 /** A room as a client follows it. Made by `watchRoom`. */
-export interface RoomView<Data = Agreed> extends EventEmitter<RoomViewEvents<Data>> {
+export interface RoomView<Data = Agreed> extends Emitter<RoomViewEvents<Data>> {
   readonly name: string
   /** By key: those of all servers. As it was last, and everybody `stale` (`update`), once the socket is closed. */
   readonly members: ReadonlyMap<string, RoomMember<Data>>
@@ -1600,7 +1650,7 @@ declare abstract class ConatSocketBase<
   Out = Agreed,
   Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
   Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
-> extends EventEmitter<SocketEvents<In, Asked>> {
+> extends Emitter<SocketEvents<In, Asked>> {
   readonly id: string
   readonly subject: string
   readonly state: State
@@ -1706,7 +1756,7 @@ declare abstract class ConatSocketBase<
    * const [hello] = (await messages.next()).value
    * await messages.return()
    */
-  iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
+  iter(): AsyncValues<[data: In, headers: Headers]>
   /**
    * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
    * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now ·
@@ -1788,7 +1838,7 @@ declare abstract class ConatSocketBase<
    * @example
    * for await (const [data, headers] of socket) await store(data)
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<[data: In, headers: Headers], undefined>
+  [Symbol.asyncIterator](): AsyncValues<[data: In, headers: Headers]>
   /**
    * Returns the socket as a stream of Node.js. It reads what no reader has had yet, including what running
    * loops hold: they throw `"ERR_SOCKET_TAKEN"`. A message is acknowledged when the stream has taken it, so a
@@ -1960,7 +2010,7 @@ export declare class ConatSocketServer<
   Out = Agreed,
   Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
   Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
-> extends EventEmitter<SocketServerEvents<ServerSocket<In, Out, Ask, Asked>>> {
+> extends Emitter<SocketServerEvents<ServerSocket<In, Out, Ask, Asked>>> {
   private constructor()
   readonly id: string
   readonly subject: string
@@ -2058,7 +2108,7 @@ export declare class ConatSocketServer<
    * @example
    * for await (const socket of listener) socket.write('hello')
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<ServerSocket<In, Out, Ask, Asked>, undefined>
+  [Symbol.asyncIterator](): AsyncValues<ServerSocket<In, Out, Ask, Asked>>
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**
@@ -2472,7 +2522,7 @@ export interface ServerAddress extends String {
 }
 
 /** A broker in this process. With a port it keeps the process alive until it is closed. */
-export declare class ConatServer extends EventEmitter<ServerEvents> {
+export declare class ConatServer extends Emitter<ServerEvents> {
   /** As `init`. */
   constructor(options?: ServerOptions & ForeignInit)
   /**
@@ -2789,7 +2839,7 @@ export interface ConatServiceEvents {
 }
 
 /** A running service. Made by `createConatService` and `createServiceHandler`. */
-export declare class ConatService extends EventEmitter<ConatServiceEvents> {
+export declare class ConatService extends Emitter<ConatServiceEvents> {
   private constructor()
   readonly subject: string
   readonly name: string

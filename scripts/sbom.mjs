@@ -29,7 +29,8 @@ function library(type, name, version, license, hash) {
 /** What `npm install --omit=dev` brings. */
 function modules() {
   const all = Object.entries(read('package-lock.json').packages)
-  const needed = all.filter(([path, { dev, peer, optional }]) => path !== '' && !dev && !peer && !optional)
+  const isLeftOut = ({ dev, peer, optional, link }) => dev || peer || optional || link
+  const needed = all.filter(([path, entry]) => path !== '' && !isLeftOut(entry))
   return needed.map(([path, { version, license, integrity }]) => {
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
     const content = Buffer.from(integrity.replace('sha512-', ''), 'base64').toString('hex')

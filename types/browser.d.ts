@@ -15,6 +15,13 @@
 // biome-ignore lint/suspicious/noExplicitAny: as said
 type Agreed = any
 
+/** Ends with nothing: what `AsyncIterableIterator<T, undefined>` is from TypeScript 5.6 on. */
+export interface AsyncValues<T> extends AsyncIterableIterator<T> {
+  next(): Promise<IteratorResult<T, undefined>>
+  return?(): Promise<IteratorResult<T, undefined>>
+  [Symbol.asyncIterator](): AsyncValues<T>
+}
+
 /** Application headers: any JSON object. Names that begin with `CN-` are reserved. */
 export type Headers = Record<string, unknown>
 
@@ -192,7 +199,7 @@ export interface SubscriptionOptions extends WaitOptions {
 }
 
 /** The messages to one pattern, to be iterated. Leaving a `for await` closes it. It outlives reconnects. */
-export interface Subscription extends AsyncIterableIterator<Message, undefined> {
+export interface Subscription extends AsyncValues<Message> {
   readonly subject: string
   readonly queue: string
   readonly ended: boolean
@@ -406,14 +413,14 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   resume(): this
   isPaused(): boolean
   /** Iterates over the data; a message is acknowledged as soon as it is returned. */
-  iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
+  iter(): AsyncValues<[data: Agreed, headers: Headers]>
   /**
    * Iterates over the data; a message is acknowledged when the loop asks for the next one. Begins with what
    * had arrived and no reader has had, as does a first listener; one that begins after the end throws if
    * messages were left unread (`missing`). Each of several loops gets everything, and a message is
    * acknowledged when the last of them is done with it.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
+  [Symbol.asyncIterator](): AsyncValues<[data: Agreed, headers: Headers]>
   /** After `closed`: the messages that the other side is not known to have handled, in order. */
   undelivered(): UndeliveredMessage[]
   /** Reconnects, after `disconnect()`. @throws {FabricError} `"ERR_CLOSED"` */

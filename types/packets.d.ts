@@ -358,7 +358,7 @@ export declare class PacketRegistry<const M extends Packets = {}> {
 }
 
 /** The packets of a subscription. */
-export declare class PacketSubscription implements AsyncIterableIterator<PublishedPacket, undefined> {
+export declare class PacketSubscription implements AsyncIterableIterator<PublishedPacket> {
   private constructor()
   readonly subject: string
   /** Messages that were no packets of the registry. */

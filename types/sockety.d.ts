@@ -457,7 +457,7 @@ export declare class Request {
 
 /** A part of a received message: read as any stream of Node.js. What is not read makes the sender wait. */
 export declare class MessageStream extends Readable {
-  private constructor()
+  protected constructor()
   /** Bytes that have come. */
   readonly receivedSize: number
   /** Whether all of it has come. */

@@ -56,8 +56,10 @@ export declare class Server extends NodeServer {
   /** Errors as `Server.listen` of `selvedge/net`. */
   listen(subject?: string, backlog?: number, listener?: () => void): this
   listen(subject?: string, listener?: () => void): this
-  listen(anyPort: 0, host?: string, backlog?: number, listener?: () => void): this
-  listen(anyPort: 0, listener?: () => void): this
+  listen(anyPort?: 0, host?: string, backlog?: number, listener?: () => void): this
+  listen(anyPort?: 0, host?: string, listener?: () => void): this
+  listen(anyPort?: 0, backlog?: number, listener?: () => void): this
+  listen(anyPort?: 0, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
   listen(listener?: () => void): this
   // biome-ignore lint/suspicious/noExplicitAny: that of a server of Node.js, which this is none of: a name, not a port

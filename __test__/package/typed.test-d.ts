@@ -1,4 +1,5 @@
 // Compile-only: programs that name what travels, without a cast, and wrong ones that do not compile.
+import { type EventEmitter, once } from 'node:events'
 import * as selvedge from 'selvedge'
 
 /** One contract for both ends of a subject's sockets. */
@@ -57,6 +58,20 @@ async function chat(client: selvedge.Client): Promise<void> {
   await socket.request('what')
   // @ts-expect-error no such event
   socket.on('message', () => {})
+  // @ts-expect-error no such event
+  socket.once('disconect', reason => console.log(reason))
+  // @ts-expect-error no such event
+  listener.on('conection', one => one)
+  // @ts-expect-error no such event
+  listener.room('lobby').on('jion', () => {})
+  // @ts-expect-error no such event
+  client.on('connect', () => {})
+  // @ts-expect-error no such event
+  client.emit('conected')
+  // @ts-expect-error no such event
+  selvedge.watchRoom(socket, 'lobby').off('left', () => {})
+  // @ts-expect-error no such event
+  new selvedge.ConatServer().on('listening', () => {})
 
   // Rooms carry what the server writes.
   listener.use(async one => {
@@ -93,12 +108,35 @@ async function chat(client: selvedge.Client): Promise<void> {
   plain.write(1)
   // @ts-expect-error a contract has no such part
   client.socket.connect<{ toNobody: 1 }>('chat')
+  // @ts-expect-error one letter is missing
+  client.socket.listen<{ toSever: string; toClient: number }>('chat')
+  // @ts-expect-error `askServer`
+  client.socket.connect<{ toServer: string; asksServer: [1, 2] }>('chat')
 
   // What is not named can be anything.
   const half = client.socket.connect<{ toClient: number }>('half')
   half.on('data', value => half.write({ anything: value * 2 }))
   const loose = client.socket.connect('loose')
   loose.on('data', data => loose.write(data.whatever))
+}
+
+// What a program emits itself has to be declared.
+declare module 'selvedge' {
+  interface OwnEvents {
+    saved: [id: string]
+  }
+}
+
+function own(client: selvedge.Client, room: selvedge.Room): void {
+  client.on('saved', id => id.length)
+  room.emit('saved', 'a')
+  room.on('newListener', name => name.toString())
+  for (const name of ['join', 'leave'] as const) room.on(name, (member: selvedge.RoomMember) => member.key)
+  // @ts-expect-error an id is a text
+  client.emit('saved', 1)
+  const emitter: EventEmitter = client
+  void emitter
+  void once(client, 'connected')
 }
 
 interface Order {
@@ -175,6 +213,10 @@ function codes(error: unknown): string {
     const code: 'E_TOKEN' | 1007 = error.code
     return `${code}`
   }
+  // @ts-expect-error misspelt
+  if (selvedge.hasCode(error, 503, 'ERR_REFUSD')) return ''
+  const own: string = 'ERR_MINE'
+  if (selvedge.hasCode(error, own)) return own
   // @ts-expect-error no code
   if (selvedge.hasCode(error, {})) return ''
   const all: selvedge.ErrorCode = 'ERR_REFUSED'
@@ -186,3 +228,4 @@ messages satisfies (client: selvedge.Client) => Promise<void>
 services satisfies (client: selvedge.Client, signal: AbortSignal) => Promise<void>
 absent satisfies (client: selvedge.Client, signal: undefined, timeout: undefined) => void
 codes satisfies (error: unknown) => string
+own satisfies (client: selvedge.Client, room: selvedge.Room) => void

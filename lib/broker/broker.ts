@@ -1,5 +1,4 @@
 // The embedded broker.
-import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   ConnectionStats,
@@ -17,6 +16,7 @@ import type {
 } from '../../index'
 import { waitOptions } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
+import { Emitter } from '../async/emitter'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
 import { FOREIGN_INIT, ownOptions } from '../compat/foreign-options'
@@ -51,7 +51,7 @@ export function init(options: ServerOptions & ForeignInit = {}): ConatServer {
   return new ConatServer(options)
 }
 
-export class ConatServer extends EventEmitter<ServerEvents> {
+export class ConatServer extends Emitter<ServerEvents> {
   readonly #handle: number = nextHandle()
   readonly id: string
   readonly options: Readonly<ServerOptions>

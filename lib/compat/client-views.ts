@@ -1,5 +1,4 @@
 // What programs for Conat use of a client beside what it is for: read-only views, and names of its own parts.
-import { EventEmitter } from 'node:events'
 import type {
   ClientEvents,
   ConnectOptions,
@@ -10,6 +9,7 @@ import type {
   WaitOptions,
 } from '../../index'
 import { checkWait } from '../async/bounds'
+import { Emitter } from '../async/emitter'
 import { native } from '../engine/native'
 import { ClientContext } from '../messaging/client-context'
 import { type MessageData, messageData } from '../messaging/message'
@@ -21,7 +21,7 @@ import { errorFrom, type Failure } from '../values/failure'
 import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
 
-export abstract class ClientViews extends EventEmitter<ClientEvents> implements ConnectionOwner {
+export abstract class ClientViews extends Emitter<ClientEvents> implements ConnectionOwner {
   abstract readonly options: Readonly<ConnectOptions>
   protected readonly context: ClientContext = new ClientContext(native.randomId())
   protected abstract readonly subscriptions: Subscriptions

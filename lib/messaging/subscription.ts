@@ -1,8 +1,8 @@
 // One subscription, as the application has it.
-import { EventEmitter } from 'node:events'
 import type { SubscriptionOptions, WaitOptions } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { checkWait, settledWithin } from '../async/bounds'
+import { Emitter } from '../async/emitter'
 import { InFlight } from '../async/in-flight'
 import { readableOf } from '../async/web-streams'
 import { ProcessRef } from '../engine/process-ref'
@@ -40,7 +40,8 @@ export interface SharedSubscription {
 }
 
 interface SubscriptionEvents {
-  message: [message: Message]
+  // biome-ignore lint/suspicious/noExplicitAny: a message, of whatever type the program says
+  message: [message: any]
 }
 
 /** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
@@ -54,7 +55,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   readonly #maxQueueBytes: number
   #left: number
   #queuedBytes = 0
-  #emitter: EventEmitter<SubscriptionEvents> | undefined
+  #emitter: Emitter<SubscriptionEvents> | undefined
   #iterated = false
   /** Requests that were passed to a loop and not replied to, oldest first. */
   #unanswered: Message[] = []
@@ -83,14 +84,14 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
-  get emitter(): EventEmitter<SubscriptionEvents> {
+  get emitter(): Emitter<SubscriptionEvents> {
     if (this.#emitter === undefined) {
-      const emitter = new EventEmitter()
+      const emitter = new Emitter<SubscriptionEvents>()
       // The first listener gets what arrived before, but not inside its registration.
       emitter.on('newListener', name => {
         if (name === 'message' && this.#unread.length > 0) nextTick(this.#release)
       })
-      this.#emitter = emitter as EventEmitter<SubscriptionEvents>
+      this.#emitter = emitter
     }
     return this.#emitter
   }

@@ -1,6 +1,6 @@
 // What rooms need of the listener that they belong to, of its sockets, and of its client.
-import type { EventEmitter } from 'node:events'
 import type { State } from '../../index'
+import type { Emitter } from '../async/emitter'
 import type { Outgoing } from '../engine/outgoing'
 import type { Message } from '../messaging/message'
 import type { FabricError } from '../values/errors'
@@ -55,7 +55,7 @@ export interface LinkServer {
 }
 
 interface Subscribed {
-  readonly emitter: EventEmitter<{ message: [message: Message] }>
+  readonly emitter: Emitter<{ message: [message: Message] }>
   unref(): unknown
   close(): void
 }

@@ -1,6 +1,6 @@
 // A room as a client follows it: what its server tells of who is in.
-import { EventEmitter } from 'node:events'
 import type { RoomMember, RoomViewEvents } from '../../index'
+import { Emitter } from '../async/emitter'
 import { throwAsync } from '../values/throw-async'
 import { newsIn } from './follow-messages'
 import { MAX_ENTRIES } from './options'
@@ -14,7 +14,7 @@ export interface ViewOwner {
   handleFlood(): void
 }
 
-export class RoomView extends EventEmitter<RoomViewEvents> {
+export class RoomView extends Emitter<RoomViewEvents> {
   readonly name: string
   readonly #owner: ViewOwner
   readonly #members = new Map<string, RoomMember>()

@@ -1,6 +1,6 @@
 // One room as a program looks at it: its members over all servers, and what happens to them.
-import { EventEmitter } from 'node:events'
 import type { RoomEvents, RoomMember } from '../../index'
+import { Emitter } from '../async/emitter'
 import { invalidType } from '../values/errors'
 import { type RoomNews, shown } from './follow-messages'
 import { Following, isFollower } from './following'
@@ -17,7 +17,7 @@ interface Places {
   leaving: ReturnType<After> | undefined
 }
 
-export class Room extends EventEmitter<RoomEvents> {
+export class Room extends Emitter<RoomEvents> {
   readonly name: string
   readonly #places = new Map<string, Places>()
   readonly #members = new Map<string, RoomMember>()

@@ -1,13 +1,13 @@
 // A service of one function: what is asked is its argument, and what it returns is the answer.
-import { EventEmitter } from 'node:events'
 import type { ConatServiceEvents, ServiceCall, ServiceSetup } from '../../index'
+import { Emitter } from '../async/emitter'
 import { SERVICE_QUEUE, serve, thrown } from '../messaging/service'
 import type { Subscription } from '../messaging/subscription'
 import { checkObject, FabricError, invalidType, namedAfter } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { clientOf, subjectOf } from './subject'
 
-export class ConatService extends EventEmitter<ConatServiceEvents> {
+export class ConatService extends Emitter<ConatServiceEvents> {
   readonly subject: string
   readonly name: string
   /** Settles when calls can arrive. */

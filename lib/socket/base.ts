@@ -17,6 +17,7 @@ import type {
 } from '../../index'
 import { abortText } from '../async/abort-text'
 import { type Drain, doneBefore } from '../async/drain'
+import { Emitter } from '../async/emitter'
 import { openWebStreams, type WebStreams, type WrittenStream } from '../async/web-streams'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
@@ -83,7 +84,7 @@ interface SocketEvents extends StateEvents {
 }
 
 export abstract class ConatSocketBase
-  extends EventEmitter<SocketEvents>
+  extends Emitter<SocketEvents>
   implements LifecycleOwner, commands.Consumer, OrderlyEndOwner
 {
   id: string
@@ -405,7 +406,7 @@ export abstract class ConatSocketBase
     await this.end()
   }
 
-  override removeAllListeners(name?: unknown): this {
+  override removeAllListeners(name?: string | symbol): this {
     super.removeAllListeners(name)
     if (this.#emitter.listenerCount('newListener') === 0) {
       this.#emitter.on('newListener', handleListener)

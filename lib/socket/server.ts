@@ -11,6 +11,7 @@ import type {
 } from '../../index'
 import { checkWait, settledWithin } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
+import { Emitter } from '../async/emitter'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { route } from '../engine/events'
@@ -49,7 +50,7 @@ interface SocketServerEvents extends StateEvents {
   peerLost: [lost: { id: string; undelivered: number }]
 }
 
-export class ConatSocketServer extends EventEmitter<SocketServerEvents> implements LifecycleOwner {
+export class ConatSocketServer extends Emitter<SocketServerEvents> implements LifecycleOwner {
   readonly id: string
   readonly subject: string
   readonly role = 'server'
@@ -490,7 +491,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     if (this.#isLeft && Object.keys(this.sockets).length === 0) this.close()
   }
 
-  override removeAllListeners(name?: unknown): this {
+  override removeAllListeners(name?: string | symbol): this {
     super.removeAllListeners(name)
     if (name === undefined || name === 'newListener') this.#watchListeners()
     return this
