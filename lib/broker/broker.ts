@@ -16,7 +16,7 @@ import type {
 } from '../../index'
 import { waitOptions } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
-import { Emitter } from '../async/emitter'
+import { BROKER_HEARD, Emitter, HEARD, type Heard } from '../async/emitter'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
 import { FOREIGN_INIT, ownOptions } from '../compat/foreign-options'
@@ -52,6 +52,7 @@ export function init(options: ServerOptions & ForeignInit = {}): ConatServer {
 }
 
 export class ConatServer extends Emitter<ServerEvents> {
+  static readonly [HEARD]: Heard = BROKER_HEARD
   readonly #handle: number = nextHandle()
   readonly id: string
   readonly options: Readonly<ServerOptions>

@@ -9,7 +9,7 @@ import type {
   WaitOptions,
 } from '../../index'
 import { checkWait } from '../async/bounds'
-import { Emitter } from '../async/emitter'
+import { CLIENT_HEARD, Emitter, HEARD, type Heard } from '../async/emitter'
 import { native } from '../engine/native'
 import { ClientContext } from '../messaging/client-context'
 import { type MessageData, messageData } from '../messaging/message'
@@ -22,6 +22,7 @@ import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
 
 export abstract class ClientViews extends Emitter<ClientEvents> implements ConnectionOwner {
+  static readonly [HEARD]: Heard = CLIENT_HEARD
   abstract readonly options: Readonly<ConnectOptions>
   protected readonly context: ClientContext = new ClientContext(native.randomId())
   protected abstract readonly subscriptions: Subscriptions

@@ -1,6 +1,6 @@
 // A room as a client follows it: what its server tells of who is in.
 import type { RoomMember, RoomViewEvents } from '../../index'
-import { Emitter } from '../async/emitter'
+import { Emitter, HEARD, type Heard, VIEW_HEARD } from '../async/emitter'
 import { throwAsync } from '../values/throw-async'
 import { newsIn } from './follow-messages'
 import { MAX_ENTRIES } from './options'
@@ -15,6 +15,7 @@ export interface ViewOwner {
 }
 
 export class RoomView extends Emitter<RoomViewEvents> {
+  static readonly [HEARD]: Heard = VIEW_HEARD
   readonly name: string
   readonly #owner: ViewOwner
   readonly #members = new Map<string, RoomMember>()

@@ -1,6 +1,6 @@
 // One room as a program looks at it: its members over all servers, and what happens to them.
 import type { RoomEvents, RoomMember } from '../../index'
-import { Emitter } from '../async/emitter'
+import { Emitter, HEARD, type Heard, ROOM_HEARD } from '../async/emitter'
 import { invalidType } from '../values/errors'
 import { type RoomNews, shown } from './follow-messages'
 import { Following, isFollower } from './following'
@@ -18,6 +18,7 @@ interface Places {
 }
 
 export class Room extends Emitter<RoomEvents> {
+  static readonly [HEARD]: Heard = ROOM_HEARD
   readonly name: string
   readonly #places = new Map<string, Places>()
   readonly #members = new Map<string, RoomMember>()

@@ -17,7 +17,7 @@ import type {
 } from '../../index'
 import { abortText } from '../async/abort-text'
 import { type Drain, doneBefore } from '../async/drain'
-import { Emitter } from '../async/emitter'
+import { Emitter, HEARD, type Heard, SOCKET_HEARD } from '../async/emitter'
 import { openWebStreams, type WebStreams, type WrittenStream } from '../async/web-streams'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
@@ -87,6 +87,7 @@ export abstract class ConatSocketBase
   extends Emitter<SocketEvents>
   implements LifecycleOwner, commands.Consumer, OrderlyEndOwner
 {
+  static readonly [HEARD]: Heard = SOCKET_HEARD
   id: string
   readonly subject: string
   /** Whether `end()` or `close()` was called, or the other side closed. */

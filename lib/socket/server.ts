@@ -11,7 +11,7 @@ import type {
 } from '../../index'
 import { checkWait, settledWithin } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
-import { Emitter } from '../async/emitter'
+import { Emitter, HEARD, type Heard, LISTENER_HEARD } from '../async/emitter'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { route } from '../engine/events'
@@ -51,6 +51,7 @@ interface SocketServerEvents extends StateEvents {
 }
 
 export class ConatSocketServer extends Emitter<SocketServerEvents> implements LifecycleOwner {
+  static readonly [HEARD]: Heard = LISTENER_HEARD
   readonly id: string
   readonly subject: string
   readonly role = 'server'

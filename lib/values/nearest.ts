@@ -5,9 +5,9 @@ const MAX_DISTANCE = 2
 /** So many letters, one of which may be wrong, tell of a longer name that begins with them. */
 const MIN_BEGINNING = 5
 
-/** `; did you mean 'x'?`, or nothing. */
-export function didYouMean(name: string, known: readonly string[]): string {
-  for (let letters = 0; letters <= MAX_DISTANCE; letters += 1) {
+/** `; did you mean 'x'?`, or nothing. `most`: how many letters may differ. */
+export function didYouMean(name: string, known: readonly string[], most: number = MAX_DISTANCE): string {
+  for (let letters = 0; letters <= most; letters += 1) {
     const best = known.find(candidate => isWithin(letters, name.toLowerCase(), candidate.toLowerCase()))
     if (best !== undefined) return `; did you mean '${best}'?`
   }
