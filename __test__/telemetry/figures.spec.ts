@@ -1,14 +1,16 @@
 // What gauges and rare counters say is what there is: those that metrics.spec.ts does not read.
 import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket, connect as tcp } from 'node:net'
 import {
   type Client,
   type ConatServer,
+  connect,
   init,
   type MetricFamily,
   messageData,
   type ServerSocket,
 } from 'selvedge'
-import { head, joined, Raw, text } from '../hostile/attacker'
+import { frame, head, joined, Raw, text } from '../hostile/attacker'
 
 const open: { close(): Promise<void> }[] = []
 
@@ -110,6 +112,119 @@ test('of a broker: what waits for who does not read, until that is cut off; and 
   expect(value(broker, 'broker_draining')).toBe(1)
   await drained
 }, 30_000)
+
+test('of a broker: what it keeps for connections, by kind, until they have ended', async () => {
+  const broker = await serve()
+  const kinds = ['outbox', 'patterns', 'chunks', 'waits', 'other'] as const
+  const told = () =>
+    Object.fromEntries(kinds.map(kind => [kind, value(broker, 'broker_memory_bytes', { kind })])) as Record<
+      (typeof kinds)[number],
+      number
+    >
+  const bystander = member(broker)
+  await bystander.waitUntilReady()
+  await until(() => told().outbox === 0)
+  const before = told()
+  const total = value(broker, 'broker_memory_bytes')
+  expect(total).toBe(broker.totals!.memoryBytes)
+
+  const client = member(broker)
+  await client.subscribe('one.pattern')
+  const first = told()
+  expect(first.patterns).toBeGreaterThan(before.patterns)
+  expect(first.waits).toBe(before.waits)
+  await client.subscribe(`another.${'long.'.repeat(100)}pattern`)
+  expect(told().patterns - first.patterns).toBeGreaterThan(500)
+  const waits = client.waitForInterest(`nobody.${'hears.'.repeat(100)}this`, { timeout: 20_000 })
+  await until(() => told().waits - before.waits > 600)
+  const { patterns } = told()
+
+  // Of a message in pieces that has no last one.
+  const slow = await joined(broker.address()!.port)
+  const begun = '["publish",["one.pattern","an-id",0,0,0,{"_placeholder":true,"num":0}]]'
+  slow.say(Buffer.concat([text(`451-${begun}`), frame(2, 'half a message')]))
+  await until(() => told().chunks > before.chunks)
+  expect(told().patterns).toBe(patterns)
+  expect(value(broker, 'broker_memory_bytes')).toBe(broker.totals!.memoryBytes)
+
+  slow.end()
+  await Promise.all([expect(waits).rejects.toMatchObject({ code: 'ERR_CLOSED' }), client.close()])
+  await until(() => value(broker, 'broker_connections') === 1)
+  await until(() => told().outbox === 0)
+  expect(told()).toEqual(before)
+})
+
+test('of a client: what waits for a connection that takes no more', async () => {
+  const broker = await serve()
+  const held: Socket[] = []
+  const relay = createServer(socket => {
+    held.push(socket)
+    const beyond = tcp(broker.address()!.port, '127.0.0.1')
+    socket.pipe(beyond).pipe(socket)
+    for (const one of [socket, beyond]) one.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  open.push({ close: async () => void relay.close() })
+  const client = connect({
+    address: `http://127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    noCache: true,
+  })
+  open.push(client)
+  await client.waitUntilReady()
+  expect(value(client, 'client_queued_bytes')).toBe(0)
+  // It reads nothing, so that the link fills up.
+  held[0]!.unpipe()
+  held[0]!.pause()
+  const payload = Buffer.alloc(1024 * 1024)
+  for (let n = 0; n < 60 && value(client, 'client_queued_bytes') < 10 * payload.length; n++) {
+    client.publishSync('much', payload)
+    await new Promise(setImmediate)
+  }
+  expect(value(client, 'client_queued_bytes')).toBeGreaterThanOrEqual(10 * payload.length)
+  held[0]!.resume()
+  await until(() => value(client, 'client_queued_bytes') === 0)
+  await client.close()
+  expect(value(client, 'client_queued_bytes')).toBe(0)
+}, 30_000)
+
+test('of sockets: how long messages were under way, of one in 64', async () => {
+  const broker = await serve()
+  const [host, guest] = [member(broker), member(broker)]
+  const listener = host.socket.listen('timed')
+  const connection = once(listener, 'connection') as Promise<[ServerSocket]>
+  const socket = guest.socket.connect('timed')
+  // It waits for the socket to be ready, which is no round trip.
+  socket.write('early')
+  const [server] = await connection
+  server.on('data', () => {})
+  await socket.drain()
+  const count = () => value(guest, 'socket_roundtrip_seconds')
+  const sum = () =>
+    guest
+      .metrics()
+      .find(({ name }) => name === 'selvedge_socket_roundtrip_seconds')!
+      .samples.find(({ suffix }) => suffix === '_sum')!.value
+  expect(count()).toBe(0)
+  // 65 are written, and one of them, the last, is timed.
+  for (let n = 0; n < 63; n++) socket.write(n)
+  await socket.drain()
+  expect(count()).toBe(0)
+  server.pause()
+  const begun = performance.now()
+  socket.write('timed')
+  await until(() => performance.now() - begun > 20)
+  expect(count()).toBe(0)
+  server.resume()
+  await socket.drain()
+  expect(count()).toBe(1)
+  expect(sum()).toBeGreaterThanOrEqual(0.02)
+  expect(sum()).toBeLessThanOrEqual((performance.now() - begun) / 1000)
+  // It stays when the socket has ended.
+  for (let n = 0; n < 128; n++) await socket.send(n)
+  expect(count()).toBe(3)
+  await socket.end()
+  expect(count()).toBe(3)
+})
 
 test('of sockets: what waits, what is dropped, what is foreign, and what had not arrived', async () => {
   const broker = await serve()

@@ -79,6 +79,7 @@ export class BrokerMetrics {
   #addEngine(families: Families): void {
     const [totals, more] = [views.totals(this.#broker), views.metrics(this.#broker)]
     if (totals === undefined || more === undefined) return
+    const { memory } = more
     const { outbox, memoryBytes, published, delivered, upstream } = totals
     families
       .addEach('selvedge_broker_connections', 'wire', more.open)
@@ -97,8 +98,12 @@ export class BrokerMetrics {
       .add('selvedge_broker_slow_consumers_total', totals.slowConsumers)
       .add('selvedge_broker_outbox_messages', outbox.messages)
       .add('selvedge_broker_outbox_bytes', outbox.bytes)
-      .add('selvedge_broker_memory_bytes', outbox.bytes, { kind: 'outbox' })
-      .add('selvedge_broker_memory_bytes', Math.max(0, memoryBytes - outbox.bytes), { kind: 'other' })
+      .addEach('selvedge_broker_memory_bytes', 'kind', {
+        outbox: outbox.bytes,
+        ...memory,
+        // Payloads that several wait for are in each one's outbox, and held once.
+        other: Math.max(0, memoryBytes - outbox.bytes - memory.patterns - memory.chunks - memory.waits),
+      })
     for (const [operation, counts] of Object.entries(more.refusedOperations)) {
       families.addEach('selvedge_broker_refused_operations_total', 'reason', counts, { operation })
     }

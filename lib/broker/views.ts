@@ -48,6 +48,8 @@ export interface EngineMetrics {
   refused: Counts
   refusedOperations: Record<string, Counts>
   unheard: number
+  /** In bytes, of what the broker keeps for connections. */
+  memory: { patterns: number; chunks: number; waits: number }
 }
 
 export function metrics(broker: number): EngineMetrics | undefined {

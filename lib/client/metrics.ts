@@ -1,5 +1,6 @@
 // What a client tells in metrics.
 import type { MetricFamily } from '../../index'
+import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import { ConatSocketBase } from '../socket/base'
 import { ConatSocketServer } from '../socket/server'
@@ -7,6 +8,7 @@ import { addBuild } from '../telemetry/build'
 import { Families } from '../telemetry/families'
 
 export function clientMetrics({
+  handle,
   counters,
   stats,
   children,
@@ -22,6 +24,7 @@ export function clientMetrics({
     .add('selvedge_client_sent_bytes_total', stats.sent.bytes)
     .add('selvedge_client_received_messages_total', stats.recv.messages)
     .add('selvedge_client_received_bytes_total', stats.recv.bytes)
+    .add('selvedge_client_queued_bytes', closed ? 0 : native.clientQueued(handle))
     .add('selvedge_client_subscriptions', stats.subs)
   for (const role of ['client', 'server']) {
     for (const state of ['connecting', 'ready', 'disconnected']) {

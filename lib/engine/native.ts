@@ -16,6 +16,7 @@ interface Addon {
   submit(session: number, batch: Uint8Array): number
   drain(session: number): Buffer[] | null
   clientOpen(session: number, handle: number, options: string): EngineFailure | null
+  clientQueued(session: number, handle: number): number
   brokerOpen(session: number, handle: number, options: string): EngineFailure | null
   brokerCheck(options: string): EngineFailure | null
   brokerDrain(session: number, handle: number, spread: number): void
@@ -101,6 +102,7 @@ export const native = {
   socketyListen: (handle: number, options: string): EngineFailure | null =>
     addon.socketyListen(session, handle, options),
   socketyCloseServer: (handle: number): void => addon.socketyCloseServer(session, handle),
+  clientQueued: (handle: number): number => addon.clientQueued(session, handle),
   socketyUnsent: (handle: number): number => addon.socketyUnsent(session, handle),
   socketyAttach: (bytes: Uint8Array): number => addon.socketyAttach(session, bytes),
   socketyKeep: (bytes: Uint8Array): number => addon.socketyKeep(session, bytes),

@@ -49,6 +49,7 @@ export class ClientCounters {
   readonly #connects = zeros(CONNECT_OUTCOMES)
   readonly #requests = zeros(REQUEST_OUTCOMES)
   readonly #requestSeconds = new Histogram(REQUEST_SECONDS)
+  readonly #roundtripSeconds = new Histogram(REQUEST_SECONDS)
   readonly #opened = zeros<Role>(['client', 'server'])
   readonly #closed = { client: zeros(SOCKET_ENDS), server: zeros(SOCKET_ENDS) }
   /** Of sockets that have ended. */
@@ -81,6 +82,11 @@ export class ClientCounters {
       this.#requests.ok += 1
       if (begun > 0) this.#requestSeconds.observe((performance.now() - begun) / 1000)
     } else this.#requests[REQUEST_FAILURES.get(code) ?? 'error'] += 1
+  }
+
+  /** Counts a message of a socket that was handled by the other side after so many ms. */
+  observeRoundtrip(ms: number): void {
+    this.#roundtripSeconds.observe(ms / 1000)
   }
 
   countDropped(messages: number): void {
@@ -125,6 +131,7 @@ export class ClientCounters {
       .add('selvedge_socket_undelivered_messages_total', this.#undelivered)
       .add('selvedge_socket_pending_messages', pending)
       .add('selvedge_socket_pending_bytes', pendingBytes)
+      .addHistogram('selvedge_socket_roundtrip_seconds', this.#roundtripSeconds)
       .add('selvedge_room_undelivered_broadcasts_total', this.#undeliveredBroadcasts)
   }
 }

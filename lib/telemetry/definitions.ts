@@ -143,7 +143,7 @@ export const DEFINITIONS = {
     type: 'gauge',
     unit: 'bytes',
     help: 'Memory that the broker accounts for',
-    labels: { kind: ['outbox', 'other'] },
+    labels: { kind: ['outbox', 'patterns', 'chunks', 'waits', 'other'] },
   },
   selvedge_broker_memory_limit_bytes: {
     type: 'gauge',
@@ -194,6 +194,11 @@ export const DEFINITIONS = {
     type: 'counter',
     unit: 'bytes',
     help: 'Payload bytes that clients received',
+  },
+  selvedge_client_queued_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes that wait for connections which take no more',
   },
   selvedge_client_requests_total: {
     type: 'counter',
@@ -268,6 +273,12 @@ export const DEFINITIONS = {
     type: 'gauge',
     unit: 'bytes',
     help: 'Bytes written and not acknowledged',
+  },
+  selvedge_socket_roundtrip_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'Time from the writing of a message until the other side had handled it, of one message in 64',
+    buckets: REQUEST_SECONDS,
   },
 
   selvedge_rooms: { type: 'gauge', help: 'Rooms of listeners that have members at this server' },

@@ -28,7 +28,39 @@ pub(super) struct Budget {
     connections: Vec<Option<Held>>,
     by_owner: HashMap<Owner, Amount, RandomState>,
     total: Amount,
+    kept: KeptBytes,
     shared: SharedPayloads,
+}
+
+/// What a connection can ask to have kept, and give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Subscriptions.
+    Patterns,
+    /// Messages in pieces that have begun.
+    Chunks,
+    /// Waits for interest, and watches of ends.
+    Waits,
+    /// What it has asked and is owed, and what waits for the fabric above.
+    Other,
+}
+
+/// Bytes of each kind.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct KeptBytes([usize; 4]);
+
+impl KeptBytes {
+    fn of(&mut self, kind: Kept) -> &mut usize {
+        &mut self.0[kind as usize]
+    }
+
+    fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    fn forget(&mut self, others: Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(bytes, less)| *bytes -= less);
+    }
 }
 
 /// Bytes that somebody holds.
@@ -90,8 +122,8 @@ impl Drop for SharedPayload {
 struct Held {
     peer: PeerId,
     owner: Owner,
-    /// What it has asked for and can give back: subscriptions, waits, watches, begun messages.
-    kept: usize,
+    /// What it has asked for and can give back.
+    kept: KeptBytes,
     /// What passes through: its outbox, what it has said and is not dealt with, its buffers.
     passing: Amount,
     /// It does not count any more: what is left of it goes with it.
@@ -100,11 +132,11 @@ struct Held {
 
 impl Held {
     fn amount(&self) -> Amount {
-        Amount { alone: self.kept + self.passing.alone, shared: self.passing.shared }
+        Amount { alone: self.kept.total() + self.passing.alone, shared: self.passing.shared }
     }
 
     fn bytes(&self) -> usize {
-        self.kept + self.passing.alone + self.passing.shared
+        self.kept.total() + self.passing.alone + self.passing.shared
     }
 }
 
@@ -134,16 +166,22 @@ impl Budget {
         if self.connections.len() <= peer.slot() {
             self.connections.resize(peer.slot() + 1, None);
         }
-        self.connections[peer.slot()] =
-            Some(Held { peer, owner, kept: 0, passing: Amount::default(), is_over: false });
+        self.connections[peer.slot()] = Some(Held {
+            peer,
+            owner,
+            kept: KeptBytes::default(),
+            passing: Amount::default(),
+            is_over: false,
+        });
     }
 
     /// Counts nothing more of a connection that has to go, or is gone.
     pub(super) fn finish(&mut self, peer: PeerId) {
         if let Some(held) = self.held_mut(peer) {
             held.is_over = true;
-            let (owner, amount) = (held.owner, held.amount());
-            (held.kept, held.passing) = (0, Amount::default());
+            let (owner, amount, kept) = (held.owner, held.amount(), std::mem::take(&mut held.kept));
+            held.passing = Amount::default();
+            self.kept.forget(kept);
             self.move_bytes(owner, amount, Amount::default());
         }
     }
@@ -170,20 +208,23 @@ impl Budget {
     }
 
     /// A connection keeps more.
-    pub(super) fn keep(&mut self, peer: PeerId, more: usize) {
+    pub(super) fn keep(&mut self, peer: PeerId, kind: Kept, more: usize) {
         if let Some(held) = self.held_mut(peer) {
-            held.kept += more;
+            *held.kept.of(kind) += more;
             let owner = held.owner;
+            *self.kept.of(kind) += more;
             self.move_bytes(owner, Amount::default(), Amount { alone: more, shared: 0 });
         }
     }
 
     /// A connection keeps less.
-    pub(super) fn give_back(&mut self, peer: PeerId, less: usize) {
+    pub(super) fn give_back(&mut self, peer: PeerId, kind: Kept, less: usize) {
         if let Some(held) = self.held_mut(peer) {
-            let less = less.min(held.kept);
-            held.kept -= less;
+            let kept = held.kept.of(kind);
+            let less = less.min(*kept);
+            *kept -= less;
             let owner = held.owner;
+            *self.kept.of(kind) -= less;
             self.move_bytes(owner, Amount { alone: less, shared: 0 }, Amount::default());
         }
     }
@@ -222,6 +263,11 @@ impl Budget {
     /// What all hold.
     pub(super) fn total(&self) -> usize {
         self.total.within(self.shared.bytes())
+    }
+
+    /// What all keep of one kind.
+    pub(super) fn kept(&self, kind: Kept) -> usize {
+        self.kept.0[kind as usize]
     }
 
     /// How much all may hold.
@@ -294,7 +340,7 @@ mod tests {
     #[test]
     fn a_connection_and_a_user_have_bounds_of_their_own() {
         let mut budget = budget();
-        budget.keep(peer(0), 90);
+        budget.keep(peer(0), Kept::Other, 90);
         assert_eq!(budget.check(peer(0), 11), Err(Refusal::TooMuchMemory { limit: 100 }));
         assert_eq!(budget.check(peer(0), 10), Ok(()));
         assert_eq!(budget.check(peer(1), 61), Err(Refusal::TooMuchMemoryOfUser { limit: 150 }));
@@ -302,7 +348,7 @@ mod tests {
         assert_eq!(budget.overdrawn_by(peer(1)), Some(peer(0)), "the greatest of the user's");
         assert_eq!(budget.overdrawn_by(peer(2)), None, "which is nobody else's business");
         budget.finish(peer(0));
-        budget.give_back(peer(0), 90);
+        budget.give_back(peer(0), Kept::Other, 90);
         assert_eq!((budget.overdrawn_by(peer(1)), budget.total()), (None, 61));
         budget.set_passing(peer(2), Amount { alone: 101, shared: 0 });
         assert_eq!(budget.overdrawn_by(peer(2)), Some(peer(2)));
@@ -313,7 +359,7 @@ mod tests {
         let mut budget = budget();
         for slot in 3..7 {
             budget.attach(peer(slot), Owner::at("10.0.0.9"));
-            budget.keep(peer(slot), 60 + slot as usize);
+            budget.keep(peer(slot), Kept::Other, 60 + slot as usize);
         }
         budget.set_passing(peer(0), Amount { alone: 100, shared: 0 });
         assert_eq!(budget.overdrawn_by(peer(0)), None);
@@ -344,14 +390,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_known_by_kind_until_it_is_given_back_or_its_connection_is_over() {
+        let mut budget = budget();
+        let kinds = [Kept::Patterns, Kept::Chunks, Kept::Waits, Kept::Other];
+        let kept = |budget: &Budget| kinds.map(|kind| budget.kept(kind));
+        for (kind, bytes) in kinds.into_iter().zip([1, 2, 3, 4]) {
+            budget.keep(peer(0), kind, bytes);
+            budget.keep(peer(2), kind, 10 * bytes);
+        }
+        assert_eq!((kept(&budget), budget.total()), ([11, 22, 33, 44], 110));
+        budget.give_back(peer(2), Kept::Waits, 25);
+        budget.give_back(peer(2), Kept::Patterns, 9);
+        assert_eq!((kept(&budget), budget.of_peer(peer(2))), ([2, 22, 8, 44], 66));
+        budget.finish(peer(0));
+        budget.give_back(peer(0), Kept::Chunks, 2);
+        assert_eq!((kept(&budget), budget.total()), ([1, 20, 5, 40], 66));
+    }
+
+    #[test]
     fn a_slot_that_has_another_connection_now_counts_for_that_one() {
         let mut budget = budget();
-        budget.keep(peer(0), 10);
+        budget.keep(peer(0), Kept::Other, 10);
         budget.finish(peer(0));
         let next = PeerId { serial: 7, slot: 0 };
         budget.attach(next, Owner::at(""));
-        budget.keep(next, 5);
-        budget.give_back(peer(0), 10);
+        budget.keep(next, Kept::Other, 5);
+        budget.give_back(peer(0), Kept::Other, 10);
         budget.set_owner(next, Owner::User(4));
         assert_eq!((budget.of_peer(next), budget.total(), budget.by_owner.len()), (5, 5, 1));
     }

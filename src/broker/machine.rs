@@ -22,6 +22,7 @@ use self::given::Untold;
 use super::account::Owner;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
+use super::budget::Kept;
 use super::cut_off::CutOff;
 use super::debtors::Debtors;
 use super::drain::Drain;
@@ -348,7 +349,7 @@ impl Broker {
             let owner = self.peers.get(peer).map_or(Owner::Network(None), |entry| entry.owner);
             let memory = interest_waits::memory_of(&subject);
             self.effort += SUBSCRIPTION_EFFORT;
-            let kept = self.peers.keep(peer, memory);
+            let kept = self.peers.keep(peer, Kept::Waits, memory);
             match kept.and_then(|()| self.waits.begin(now, (peer, owner), ack, subject, timeout)) {
                 Ok(evicted) => {
                     let refusal = Refusal::TooManyWaits { limit: interest_waits::MAX_WAITS };
@@ -360,7 +361,7 @@ impl Broker {
                 }
                 Err(refusal) => {
                     if kept.is_ok() {
-                        self.peers.give_back(peer, memory);
+                        self.peers.give_back(peer, Kept::Waits, memory);
                     }
                     self.refuse_interest(refusal)
                 }
@@ -427,14 +428,15 @@ impl Broker {
             self.totals.slow_consumers += 1;
             self.retire(peer, EndReason::SlowConsumer);
         }
-        while let Some((peer, memory)) = self.poll_given_back() {
-            self.peers.give_back(peer, memory);
+        while let Some((peer, kind, memory)) = self.poll_given_back() {
+            self.peers.give_back(peer, kind, memory);
         }
     }
 
-    fn poll_given_back(&mut self) -> Option<(PeerId, usize)> {
+    fn poll_given_back(&mut self) -> Option<(PeerId, Kept, usize)> {
         let beside = self.waits.poll_given_back().or_else(|| self.watches.poll_given_back());
-        beside.or_else(|| self.router.poll_given_back())
+        let of = |kind| move |(peer, memory)| (peer, kind, memory);
+        beside.map(of(Kept::Waits)).or_else(|| self.router.poll_given_back().map(of(Kept::Chunks)))
     }
 
     /// Takes back all that a peer has in other tables, once. One that was refused has nothing there.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::account::{Account, Owner};
-use super::budget::{Budget, SharedPayloads};
+use super::budget::{Budget, Kept, SharedPayloads};
 use super::discarded::Discarded;
 use super::error::Refusal;
 use super::given_requests::{AnswerId, AskedId};
@@ -155,7 +155,7 @@ impl Peers {
 
     /// Takes so much memory for what a peer has asked for, or says why it must not. Where all together would
     /// have too much, others give way to a peer whose owner has less than they.
-    pub(super) fn keep(&mut self, id: PeerId, more: usize) -> Result<(), Refusal> {
+    pub(super) fn keep(&mut self, id: PeerId, kind: Kept, more: usize) -> Result<(), Refusal> {
         self.budget.check(id, more)?;
         while let Some(greediest) = self.budget.yielding(more) {
             let owner = self.get(id).map(|peer| peer.owner);
@@ -164,19 +164,19 @@ impl Peers {
             }
             self.evict(greediest);
         }
-        self.budget.keep(id, more);
+        self.budget.keep(id, kind, more);
         Ok(())
     }
 
     /// Counts memory that a peer has taken in the course of what it was granted.
-    pub(super) fn keep_more(&mut self, id: PeerId, more: usize) {
-        self.budget.keep(id, more);
+    pub(super) fn keep_more(&mut self, id: PeerId, kind: Kept, more: usize) {
+        self.budget.keep(id, kind, more);
         self.cut_overdrawn(id);
     }
 
     /// A peer keeps so much less.
-    pub(super) fn give_back(&mut self, id: PeerId, less: usize) {
-        self.budget.give_back(id, less);
+    pub(super) fn give_back(&mut self, id: PeerId, kind: Kept, less: usize) {
+        self.budget.give_back(id, kind, less);
     }
 
     /// A peer is given an answer to what it has asked.
@@ -184,7 +184,7 @@ impl Peers {
         let asks = self.get_mut(id).and_then(|peer| peer.asks.as_mut());
         let less = asks.map_or(0, |asks| asks.handle_answer(asked, answer));
         if less > 0 {
-            self.give_back(id, less);
+            self.give_back(id, Kept::Other, less);
         }
     }
 
@@ -287,6 +287,11 @@ impl Peers {
     /// What all peers hold.
     pub(super) fn memory(&self) -> usize {
         self.budget.total()
+    }
+
+    /// What of it is kept of one kind.
+    pub(super) fn kept(&self, kind: Kept) -> usize {
+        self.budget.kept(kind)
     }
 
     /// Whether this peer has to read answers before it may ask more.

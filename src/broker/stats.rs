@@ -39,6 +39,12 @@ pub struct BrokerStats {
     pub outbox_bytes: usize,
     /// Memory that is held for all connections, as the budget counts it.
     pub memory_bytes: usize,
+    /// Of that, for subscriptions.
+    pub pattern_bytes: usize,
+    /// For messages in pieces.
+    pub chunk_bytes: usize,
+    /// For waits and watches.
+    pub wait_bytes: usize,
     /// Chunks taken for routing, so far.
     pub published: Volume,
     /// Chunks put into an outbox, taps included, so far.

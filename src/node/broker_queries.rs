@@ -246,6 +246,11 @@ fn metrics(stats: &BrokerStats, acceptor: &Acceptor) -> Value {
         "refused": by_name(&mut unwanted.chain(turned_away)),
         "refusedOperations": Value::Object(refused_ops.collect()),
         "unheard": stats.unheard,
+        "memory": {
+            "patterns": stats.pattern_bytes,
+            "chunks": stats.chunk_bytes,
+            "waits": stats.wait_bytes,
+        },
     })
 }
 

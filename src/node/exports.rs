@@ -104,6 +104,12 @@ pub fn sockety_close_server(session: u32, handle: u32) {
     session::with_session(session, |session| session.sockety.close_server(handle));
 }
 
+/// Returns the bytes that wait for a client's connection, which takes no more.
+#[napi(catch_unwind)]
+pub fn client_queued(session: u32, handle: u32) -> f64 {
+    session::with_session(session, |session| session.queued(handle)).unwrap_or(0) as f64
+}
+
 /// Returns the bytes that wait to be sent on a Sockety connection and have not been taken over by the system.
 #[napi(catch_unwind)]
 pub fn sockety_unsent(session: u32, handle: u32) -> f64 {

@@ -285,6 +285,11 @@ impl Session {
         self.clients.weight() + self.sockety.connections.weight()
     }
 
+    /// Returns the same of one client.
+    pub fn queued(&self, client: Handle) -> usize {
+        self.clients.weight_of(client)
+    }
+
     /// Returns what is open, as JSON text: for checks that nothing stays behind.
     pub fn counts(&self) -> String {
         let stats: Vec<_> = self.brokers.values().map(|broker| broker.handle.stats()).collect();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::PeerId;
 use super::super::account::Account;
+use super::super::budget::Kept;
 use super::super::cut_off::CutUnanswered;
 use super::super::given_requests::{AnswerId, AskedId, Askers};
 use super::{Broker, NOTICE_EFFORT};
@@ -66,12 +67,12 @@ impl Broker {
             let Some(entry) = self.peers.get_mut(asker) else { return };
             let asks = entry.asks.get_or_insert_default();
             let (more, less) = asks.make_room(asked, answer);
-            self.peers.give_back(asker, less);
-            let kept = self.peers.keep(asker, more);
+            self.peers.give_back(asker, Kept::Other, less);
+            let kept = self.peers.keep(asker, Kept::Other, more);
             let Some(asks) = self.peers.get_mut(asker).and_then(|entry| entry.asks.as_mut()) else { return };
             if kept.is_err() {
                 let memory = asks.take(asked).map_or(0, |(_, memory)| memory);
-                return self.peers.give_back(asker, memory - more);
+                return self.peers.give_back(asker, Kept::Other, memory - more);
             }
             asks.try_note(asked, answer, ack);
         }
@@ -97,7 +98,7 @@ impl Broker {
                 return true;
             }
             let memory = asks.take(asked).map_or(0, |(_, memory)| memory);
-            peers.give_back(*asker, memory);
+            peers.give_back(*asker, Kept::Other, memory);
             false
         });
     }
@@ -150,7 +151,7 @@ impl Broker {
                 continue;
             };
             let Some((unanswered, memory)) = asks.take(ended.asked) else { continue };
-            self.peers.give_back(asker, memory);
+            self.peers.give_back(asker, Kept::Other, memory);
             self.untold.requests.push_back((ended.account, asker, unanswered.into_acks().into()));
         }
         if self.untold.since.is_none() {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::PeerId;
+use super::super::budget::Kept;
 use super::super::owed_answers::Owed;
 use super::super::peer::Peer;
 use super::publications::tells_origin;
@@ -28,7 +29,7 @@ impl Broker {
         let more = owed.make_room(now);
         owed.note(answer, Owed { asked: now, place: Some(place).filter(|_| alone) });
         if more > 0 {
-            self.peers.keep_more(receiver, more);
+            self.peers.keep_more(receiver, Kept::Other, more);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::account::Account;
+use super::super::budget::Kept;
 use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
 use super::super::watches::{self, Notices, is_owner};
@@ -62,7 +63,9 @@ impl Broker {
         let beyond = self.presence_beyond();
         let Self { watches, router, peers, .. } = self;
         let find = || router.members_where(subject, |pattern| is_owner(pattern, subject));
-        if !watches.has_room(peer, id, subject) || peers.keep(peer, watches::memory_of(subject)).is_err() {
+        if !watches.has_room(peer, id, subject)
+            || peers.keep(peer, Kept::Waits, watches::memory_of(subject)).is_err()
+        {
             return Presence::Unknown;
         }
         let Some(owners) = watches.begin(peer, id, subject, find) else { return Presence::Unknown };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::account::{Account, Owner};
+use super::super::budget::Kept;
 use super::super::chunk_assignments::MESSAGE_MEMORY;
 use super::super::error::Refusal;
 use super::super::given_requests::{AnswerId, Names};
@@ -81,14 +82,14 @@ impl Broker {
     ) {
         let is_begun = matches!(refusal, Refusal::TooBig { .. })
             && (publication.position().0 > 0 || !publication.is_done());
-        if !is_begun || self.peers.keep(publisher, MESSAGE_MEMORY).is_err() {
+        if !is_begun || self.peers.keep(publisher, Kept::Chunks, MESSAGE_MEMORY).is_err() {
             return;
         }
-        self.peers.give_back(publisher, MESSAGE_MEMORY);
+        self.peers.give_back(publisher, Kept::Chunks, MESSAGE_MEMORY);
         let owner = self.peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
         let memory = self.router.note_too_big(now, (publisher, owner), publication);
         if memory > 0 {
-            self.peers.keep_more(publisher, memory);
+            self.peers.keep_more(publisher, Kept::Chunks, memory);
         }
     }
 
@@ -128,7 +129,7 @@ impl Broker {
         }
         let begins = publication.position() == (0, false);
         if begins {
-            peers.keep(publisher, MESSAGE_MEMORY)?;
+            peers.keep(publisher, Kept::Chunks, MESSAGE_MEMORY)?;
         }
         let (mut has_owner, mut receiver) = (false, None);
         let routed = router.route(
@@ -164,11 +165,11 @@ impl Broker {
             },
         );
         if begins {
-            peers.give_back(publisher, MESSAGE_MEMORY);
+            peers.give_back(publisher, Kept::Chunks, MESSAGE_MEMORY);
         }
         let (routed, is_refused) = (routed?, peers.take_refused());
         if routed.memory > 0 {
-            peers.keep_more(publisher, routed.memory);
+            peers.keep_more(publisher, Kept::Chunks, routed.memory);
         }
         if is_refused {
             return Err(Refusal::ReceiverFull);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::budget::Kept;
 use super::super::error::Refusal;
 use super::super::exclusives::{Granted, Holder};
 use super::super::member_drains::{DrainId, MemberDrain};
@@ -86,7 +87,7 @@ impl Broker {
         entry.subscription_use.add(entry.max_subscriptions, &pattern, &queue)?;
         let clock = (now, self.config.started_ms);
         let claim = |claim| self.exclusives.claim(clock, &pattern, peer, claim);
-        let kept = self.peers.keep(peer, memory_of(&pattern, &queue));
+        let kept = self.peers.keep(peer, Kept::Patterns, memory_of(&pattern, &queue));
         let granted = kept.and_then(|()| exclusive.map(claim).transpose());
         let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
         let granted = match granted {
@@ -94,7 +95,7 @@ impl Broker {
             Err(refusal) => {
                 entry.subscription_use.remove(&pattern, &queue);
                 if kept.is_ok() {
-                    self.peers.give_back(peer, memory_of(&pattern, &queue));
+                    self.peers.give_back(peer, Kept::Patterns, memory_of(&pattern, &queue));
                 }
                 return Err(refusal);
             }
@@ -166,7 +167,7 @@ impl Broker {
         let Some(entry) = self.peers.open_mut(peer) else { return };
         if let Some(queue) = entry.subscriptions.remove(pattern) {
             entry.subscription_use.remove(pattern, &queue);
-            self.peers.give_back(peer, memory_of(pattern, &queue));
+            self.peers.give_back(peer, Kept::Patterns, memory_of(pattern, &queue));
             self.effort += SUBSCRIPTION_EFFORT;
             let client = self.client(peer);
             if let Some(upstream) = &mut self.upstream {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::account::Owner;
+use super::super::budget::Kept;
 use super::super::error::Refusal;
 use super::super::router::Choice;
 use super::super::upstream::{
@@ -162,10 +163,10 @@ impl Broker {
     /// Keeps an operation until the fabric above is back, if its client may hold so much.
     fn hold_beyond(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
         let (client, cost) = (self.client(peer), held_cost(&op));
-        match self.peers.keep(peer, cost) {
+        match self.peers.keep(peer, Kept::Other, cost) {
             Ok(()) => {
                 // Counted by the upstream from here on.
-                self.peers.give_back(peer, cost);
+                self.peers.give_back(peer, Kept::Other, cost);
                 let is_leaving = self.is_leaving_severed();
                 match &mut self.upstream {
                     Some(upstream) if is_leaving => upstream.refuse(peer, &op, LEAVING),
@@ -196,8 +197,8 @@ impl Broker {
     pub(super) fn settle_usage(&mut self) {
         let Some(upstream) = &mut self.upstream else { return };
         let usage = upstream.take_usage();
-        usage.more.into_iter().for_each(|(peer, memory)| self.peers.keep_more(peer, memory));
-        usage.less.into_iter().for_each(|(peer, memory)| self.peers.give_back(peer, memory));
+        usage.more.into_iter().for_each(|(peer, memory)| self.peers.keep_more(peer, Kept::Other, memory));
+        usage.less.into_iter().for_each(|(peer, memory)| self.peers.give_back(peer, Kept::Other, memory));
     }
 
     /// Who a peer is to the upstream.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::super::budget::Kept;
 use super::super::{
     BrokerConfig, BrokerStats, Found, FoundPeer, FoundRows, PatternRow, PeerId, PeerStats, SocketRow, Wanted,
     WantedPatterns, connection_list, pattern_list, snapshot,
@@ -92,6 +93,9 @@ impl Broker {
             outbox_ops,
             outbox_bytes,
             memory_bytes: self.peers.memory(),
+            pattern_bytes: self.peers.kept(Kept::Patterns),
+            chunk_bytes: self.peers.kept(Kept::Chunks),
+            wait_bytes: self.peers.kept(Kept::Waits),
             ..self.totals
         }
     }
