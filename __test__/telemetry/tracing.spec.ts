@@ -10,8 +10,12 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
-import { type ConatServer, type ConnectOptions, init, type Message, traceMessage } from 'selvedge'
+import { type ConatServer, type ConnectOptions, connect, init, type Message, traceMessage } from 'selvedge'
 import { loose } from '../support/authority'
+
+const { serverOf } = require('../../dist/telemetry/tracing.js') as {
+  serverOf(address: string): { address: string; port?: number } | undefined
+}
 
 const exporter = new InMemorySpanExporter()
 let broker: ConatServer
@@ -67,24 +71,27 @@ test('a request through two services and a socket is one trace', async () => {
   const spans = exporter.getFinishedSpans()
   expect(tree(spans)).toEqual([
     '- > program',
-    'process first > request second',
-    'process second > request chat',
-    'program > request first',
+    'first/ask > first/ask',
+    'first/ask > second/ask',
+    'program > first/ask',
     'request chat > process chat',
-    'request first > process first',
-    'request second > process second',
+    'second/ask > request chat',
+    'second/ask > second/ask',
   ])
   expect(new Set(spans.map(span => span.spanContext().traceId)).size).toBe(1)
-  const asked = spans.find(({ name }) => name === 'request first')!
-  expect(asked).toMatchObject({
-    kind: SpanKind.CLIENT,
-    instrumentationScope: { name: 'selvedge' },
-    attributes: {
-      'messaging.system': 'selvedge',
-      'messaging.operation.name': 'request',
-      'messaging.destination.name': 'first',
-      'messaging.client.id': asker.id,
-    },
+  const kinds = spans.filter(({ name }) => name === 'first/ask').map(({ kind }) => kind)
+  expect(kinds.sort()).toEqual([SpanKind.SERVER, SpanKind.CLIENT])
+  const asked = spans.find(({ name, kind }) => name === 'first/ask' && kind === SpanKind.CLIENT)!
+  expect(asked.instrumentationScope.name).toBe('selvedge')
+  // Within the process there is no server.
+  expect(asked.attributes).toEqual({ 'rpc.system.name': 'selvedge', 'rpc.method': 'first/ask' })
+  expect(spans.find(({ name }) => name === 'request chat')!.attributes).toEqual({
+    'messaging.system': 'selvedge',
+    'messaging.operation.name': 'request',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': 'chat',
+    'messaging.client.id': two.id,
+    'selvedge.socket.id': socket.id,
   })
   await Promise.all([one, two, three, asker].map(each => each.close()))
 })
@@ -111,6 +118,142 @@ test('published and written messages bring their trace, and what the program has
   const names = exporter.getFinishedSpans().map(({ name, kind }) => [name, kind])
   expect(names).toContainEqual(['publish orders.new', SpanKind.PRODUCER])
   expect(names).toContainEqual(['process orders.*', SpanKind.CONSUMER])
+  await Promise.all([writer.close(), reader.close()])
+})
+
+/** What has ended, by name. */
+function ended(name: string): ReadableSpan[] {
+  return exporter.getFinishedSpans().filter(span => span.name === name)
+}
+
+test('a call that fails is a failed span at both ends, and a method that there is not makes no name', async () => {
+  const [server, caller] = [client(), client()]
+  const fail = async (): Promise<never> => {
+    throw Object.assign(Error('no'), { code: 'ENO' })
+  }
+  await server.service('math', { fail })
+  await inSpan(async () => {
+    const math = caller.call<{ fail(): void; nothing(): void }>('math')
+    await expect(math.fail()).rejects.toMatchObject({ code: 'ENO' })
+    await expect(math.nothing()).rejects.toMatchObject({ code: 'ERR_NOT_DEFINED' })
+  })
+  const [served] = ended('math/fail').filter(({ kind }) => kind === SpanKind.SERVER)
+  expect(served).toMatchObject({ attributes: { 'error.type': 'ENO' }, status: { code: 2 } })
+  const [other] = ended('math/_OTHER')
+  expect(other).toMatchObject({
+    kind: SpanKind.SERVER,
+    attributes: { 'rpc.method': 'math/_OTHER', 'error.type': 'ERR_NOT_DEFINED' },
+  })
+  await Promise.all([server, caller].map(each => each.close()))
+})
+
+test('a socket connects inside a span, until it is ready, or will not be; what it sends says which socket', async () => {
+  const [server, guest] = [client(), client()]
+  const listener = server.socket.listen('room')
+  const heard = new Promise<void>(resolve => {
+    listener.on('connection', peer => peer.on('data', (n: unknown) => n === 2 && resolve()))
+  })
+  await listener.waitUntilReady()
+  const socket = await inSpan(async () => {
+    const socket = guest.socket.connect('room')
+    expect(ended('connect room')).toEqual([])
+    await socket.waitUntilReady()
+    socket.write(1)
+    socket.write(2)
+    return socket
+  })
+  await heard
+  const [connect] = ended('connect room')
+  expect(connect!.kind).toBe(SpanKind.CLIENT)
+  expect(connect!.attributes).toEqual({
+    'messaging.system': 'selvedge',
+    'messaging.operation.name': 'connect',
+    'messaging.destination.name': 'room',
+    'messaging.client.id': guest.id,
+    'selvedge.socket.id': socket.id,
+  })
+  expect(connect!.status.code).toBe(0)
+  expect(ended('send room').map(({ attributes }) => attributes['selvedge.socket.seq'])).toEqual([1, 2])
+  expect(ended('process room').map(({ attributes }) => attributes['selvedge.socket.id'])).toEqual([
+    socket.id,
+    socket.id,
+  ])
+  // A reconnect is no second one.
+  guest.disconnect()
+  guest.connect()
+  await socket.waitUntilReady()
+  expect(ended('connect room')).toHaveLength(1)
+  await inSpan(async () => {
+    const closed = new Promise(resolve => guest.socket.connect('nobody.there').on('closed', resolve).close())
+    await closed
+  })
+  const [failed] = ended('connect nobody.there')
+  expect(failed).toMatchObject({ attributes: { 'error.type': 'ERR_CLOSED' }, status: { code: 2 } })
+  // Without a span there is none.
+  await guest.socket.connect('room').waitUntilReady()
+  expect(ended('connect room')).toHaveLength(1)
+  await Promise.all([server, guest].map(each => each.close()))
+})
+
+test('spans say which server, and which queue group the program has named', async () => {
+  const far = init({ port: 0, host: '127.0.0.1' })
+  await far.waitUntilReady()
+  const [writer, reader] = [0, 1].map(() => connect({ address: String(far.address()), noCache: true }))
+  const heard: Promise<unknown>[] = []
+  for (const options of [{}, { queue: 'workers' }]) {
+    const pattern = options.queue === undefined ? 'placed.*' : 'placed.>'
+    const subscription = await reader!.subscribe(pattern, options)
+    heard.push(new Promise(resolve => subscription.emitter.on('message', resolve)))
+  }
+  await inSpan(() => writer!.publish('placed.a', 1))
+  await Promise.all(heard)
+  const server = { 'server.address': '127.0.0.1', 'server.port': far.address()!.port }
+  expect(ended('publish placed.a')[0]!.attributes).toMatchObject(server)
+  const [alone, worker] = [ended('process placed.*')[0]!, ended('process placed.>')[0]!]
+  expect(alone.attributes).toMatchObject({
+    ...server,
+    'messaging.destination.name': 'placed.a',
+    'messaging.destination.template': 'placed.*',
+  })
+  expect(alone.attributes).not.toHaveProperty('messaging.consumer.group.name')
+  expect(worker.attributes['messaging.consumer.group.name']).toBe('workers')
+  await Promise.all([writer!.close(), reader!.close(), far.close()])
+})
+
+test.each([
+  ['http://host.example', { address: 'host.example', port: 80 }],
+  ['https://user:secret@host.example/path', { address: 'host.example', port: 443 }],
+  ['http://[::1]:3000', { address: '::1', port: 3000 }],
+  ['nats://ann:secret@one:4223,nats://two', { address: 'one', port: 4223 }],
+  ['tls://one,two', { address: 'one', port: 4222 }],
+  ['unix:/run/fabric.sock', { address: '/run/fabric.sock' }],
+  ['http://', undefined],
+])('of the address %s spans say %j', (address, expected) => {
+  expect(serverOf(address)).toEqual(expected)
+})
+
+test('inside a span of the program a message is linked, and the program is what it belongs to', async () => {
+  const [writer, reader] = [client(), client()]
+  const subscription = await reader.subscribe('linked')
+  await inSpan(() => writer.publish('linked', 1))
+  await writer.publish('linked', 2)
+  const published = ended('publish linked')[0]!.spanContext()
+  exporter.reset()
+  await inSpan(async () => {
+    let left = 2
+    for await (const message of subscription) {
+      traceMessage(message, () => 1)
+      left -= 1
+      if (left === 0) break
+    }
+  })
+  expect(tree(exporter.getFinishedSpans())).toEqual([
+    '- > program',
+    'program > process linked',
+    'program > process linked',
+  ])
+  const links = ended('process linked').map(span => span.links.map(({ context: { spanId } }) => spanId))
+  expect(links).toEqual([[published.spanId], []])
   await Promise.all([writer.close(), reader.close()])
 })
 

@@ -47,11 +47,13 @@ import { Permissions, type Refusal } from '../messaging/permissions'
 import { prepare } from '../messaging/prepare'
 import * as requests from '../messaging/requests'
 import {
+  calledMethod,
   callManyProxy,
   callProxy,
   checkImplementation,
   invoke,
   joined,
+  methodOf,
   SERVICE_QUEUE,
   serve,
 } from '../messaging/service'
@@ -68,7 +70,7 @@ import { checkOptions, isFunction, isSignal, isString } from '../values/option-c
 import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { clientMetrics } from './metrics'
 import { OfflineWarning } from './offline-warning'
-import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
+import { addressOf, CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session, type Wire } from './session'
 import { SocketReports } from './socket-reports'
 
@@ -124,6 +126,7 @@ export class Client extends ClientViews implements Target, Responder {
     leaveAtExit(this.client)
     register(this)
     this.context.owner = this
+    if (broker === undefined) this.context.address = addressOf(options)
     this.context.tracing = options.tracing ?? CLIENT_SHAPE.tracing.default
     lookForTracing(this.context.tracing)
     this.#isWanted = options.autoConnect !== false
@@ -275,10 +278,20 @@ export class Client extends ClientViews implements Target, Responder {
 
   request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
   request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
-  async request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
+  request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
+    return this.#request(subject, data, options)
+  }
+
+  /** `method` is one of a service. */
+  async #request(
+    subject: string,
+    data: unknown,
+    options: RequestOptions | undefined,
+    method?: string,
+  ): Promise<Message | undefined> {
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('request', options, REQUEST_SHAPE)
-    const outcome = await requests.request(this.context, this, subject, data, options)
+    const outcome = await requests.request(this.context, this, subject, data, options, method)
     if (options?.noThrow && outcome instanceof Failure) return undefined
     return unwrap<Message>(outcome)
   }
@@ -309,7 +322,11 @@ export class Client extends ClientViews implements Target, Responder {
       { queue: options.queue ?? SERVICE_QUEUE },
       'service',
     )
-    serve(subscription, message => invoke(message, implementation))
+    serve(
+      subscription,
+      message => invoke(message, implementation),
+      message => calledMethod(message, implementation),
+    )
     return await subscription.confirmed(options, 'service')
   }
 
@@ -317,7 +334,9 @@ export class Client extends ClientViews implements Target, Responder {
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, REQUEST_SHAPE)
-    return callProxy(`call '${subject}'`, (data, own) => this.request(subject, data, joined(options, own)))
+    return callProxy(`call '${subject}'`, (data, own) =>
+      this.#request(subject, data, joined(options, own), methodOf(data)),
+    )
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as `Agreed` of the contract

@@ -101,7 +101,7 @@ function isInboxPrefix(name: string, value: unknown): void {
 }
 
 /** Returns the address to connect to; `null` is the fabric inside this process. */
-function addressOf(options: ConnectOptions): string | null {
+export function addressOf(options: ConnectOptions): string | null {
   return String(options.address ?? '') || process.env.CONAT_SERVER || null
 }
 

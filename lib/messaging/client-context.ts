@@ -4,7 +4,7 @@ import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
 import { ClientCounters } from '../telemetry/client-counters'
-import type { TracingMode } from '../telemetry/tracing'
+import { type Server, serverOf, type TracingMode } from '../telemetry/tracing'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
 import { MAX_MESSAGE_BYTES } from './options'
 
@@ -74,8 +74,18 @@ export class ClientContext {
   /** What the ids of its sockets begin with, if they are not chosen. */
   socketIdPrefix = ''
 
+  /** Where it connects to; nothing within the process. */
+  address: string | null = null
+  #server: Server | undefined
+
   constructor(id: string) {
     this.id = id
+  }
+
+  /** The same for spans. */
+  get server(): Server | undefined {
+    if (this.address === null) return undefined
+    return (this.#server ??= serverOf(this.address))
   }
 
   /** Sets the client's own bound. */

@@ -96,11 +96,14 @@ export function request(
   subject: string,
   data: unknown,
   options: RequestOptions | undefined,
+  method?: string,
 ): Promise<Outcome> | Failure {
   context.checkSend()
   if (options?.signal?.aborted) return abortFailure(options.signal)
   const wait = waitOf(options, false)
-  const sent = isRequestWatched(false) ? watchSending(context, 'request', subject, data, options) : undefined
+  const sent = isRequestWatched(false)
+    ? watchSending(context, 'request', subject, data, options, { method })
+    : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes)
   const ticket = new Ticket(context, responder).asRequest()
   if (options?.signal !== undefined) ticket.limit({ signal: options.signal }, `request '${subject}'`)

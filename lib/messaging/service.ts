@@ -25,13 +25,17 @@ export function checkImplementation(implementation: unknown): asserts implementa
 }
 
 /** Answers the calls that arrive, concurrently: one that hangs does not delay others. */
-export function serve(subscription: Subscription, handle: (message: Message) => unknown): void {
+export function serve(
+  subscription: Subscription,
+  handle: (message: Message) => unknown,
+  methodOf?: (message: Message) => string,
+): void {
   subscription.isServing = true
   subscription.emitter.on('message', (message: Message) => {
     if (!message.isRequest()) return
     const end = begin(subscription, message)
     const answered = isHandlingWatched()
-      ? subscription.watch(message, () => answer(message, handle))
+      ? subscription.watch(message, () => answer(message, handle), methodOf?.(message))
       : answer(message, handle)
     void answered.then(end)
   })
@@ -54,27 +58,46 @@ function begin({ serving }: Subscription, message: Message): () => void {
   return end
 }
 
-/** Handles one call. Never rejects: errors are sent to the caller, unless it is gone. */
-async function answer(message: Message, handle: (message: Message) => unknown): Promise<void> {
+/** Handles one call. Never rejects: errors are sent to the caller, unless it is gone; resolves with that, if there was one. */
+async function answer(message: Message, handle: (message: Message) => unknown): Promise<unknown> {
   let result: unknown
   try {
     result = await handle(message)
   } catch (error) {
     await refuse(message, error)
-    return
+    return error ?? Error('a method threw nothing')
   }
   try {
     await message.respond(result)
   } catch (error) {
     // The fabric's codes are numbers: the answer was sent, and the caller is gone. Otherwise nothing was.
     if (typeof (error as FabricError).code !== 'number') await refuse(message, error)
+    return error
   }
+  return undefined
 }
 
 /** Calls the method that a message asks for, with the message as `this`. */
 export async function invoke(message: Message, implementation: object): Promise<unknown> {
   const [name, args] = readCall(message)
-  return await methodOf(implementation, name).apply(message, args)
+  return await methodIn(implementation, name).apply(message, args)
+}
+
+/** Returns the method of data that is a call. */
+export function methodOf(data: unknown): string {
+  const [name] = data as [string]
+  return name
+}
+
+/** Returns the method that a message asks for, for spans: `_OTHER`, as OpenTelemetry has it, if there is none. */
+export function calledMethod(message: Message, implementation: object): string {
+  try {
+    const [name] = readCall(message)
+    methodIn(implementation, name)
+    return name
+  } catch {
+    return '_OTHER'
+  }
 }
 
 /** Replies with an error, as soon as there is room for it. Never rejects: the caller may be gone. */
@@ -103,7 +126,7 @@ function readCall(message: Message): [name: string, args: unknown[]] {
 }
 
 /** Returns a method of the service. What every object inherits is none, unless the service defines it. */
-function methodOf(implementation: object, name: string): (...args: unknown[]) => unknown {
+function methodIn(implementation: object, name: string): (...args: unknown[]) => unknown {
   const isReachable = Object.hasOwn(implementation, name) || !(name in Object.prototype)
   const method: unknown = isReachable ? (implementation as Record<string, unknown>)[name] : undefined
   if (typeof method === 'function') return method as (...args: unknown[]) => unknown

@@ -26,7 +26,7 @@ export interface SharedSubscription {
   /** Why there will be no connection before `connect()`. */
   readonly stranded: Failure | undefined
   /** Calls a handler, for those who watch it. */
-  watch<T>(message: Message, handle: () => T): T
+  watch<T>(message: Message, handle: () => T, method?: string): T
   /** Counts messages that nobody will read. */
   countDropped(subscription: Subscription, messages: number): void
   /** Counts a message that was dropped, since its `ttl` was over. */
@@ -279,8 +279,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** @internal */
-  watch<T>(message: Message, handle: () => T): T {
-    return this.#shared.watch(message, handle)
+  watch<T>(message: Message, handle: () => T, method?: string): T {
+    return this.#shared.watch(message, handle, method)
   }
 
   /** @internal */

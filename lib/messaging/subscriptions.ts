@@ -143,6 +143,8 @@ export class Subscriptions {
 class Shared implements Target, SharedSubscription {
   readonly client: number
   readonly queue: string
+  /** Whether the program has named the group. */
+  readonly #isNamed: boolean
   readonly members: Subscription[] = []
   /** Settles when the broker has answered. */
   readonly confirmed: Promise<Failure | undefined>
@@ -168,6 +170,7 @@ class Shared implements Target, SharedSubscription {
   ) {
     this.client = context.handle
     this.queue = named ?? native.randomId()
+    this.#isNamed = named !== undefined
     this.#context = context
     this.#responder = responder
     this.#handleLeft = handleLeft
@@ -233,8 +236,9 @@ class Shared implements Target, SharedSubscription {
     return this.#context.obstacle
   }
 
-  watch<T>(message: Message, handle: () => T): T {
-    const where = { subject: message.subject, template: this.#pattern }
+  watch<T>(message: Message, handle: () => T, method?: string): T {
+    const group = this.#isNamed ? this.queue : undefined
+    const where = { subject: message.subject, template: this.#pattern, group, method }
     return watchHandling(this.#context, where, message.isRequest(), message.headers, { message }, handle)
   }
 

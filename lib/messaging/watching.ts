@@ -49,17 +49,26 @@ export interface Sent<O> {
   end(outcome?: unknown): void
 }
 
-/** `subject` may be a socket's; `socket` is that. */
+/** What is sent beside a message of a client's: to a socket, or to a method of a service. */
+interface Beside {
+  readonly socket?: { readonly id: string }
+  /** The number that the socket gives it. */
+  readonly seq?: number
+  readonly method?: string | undefined
+}
+
+/** `subject` may be a socket's. */
 export function watchSending<O extends MessageOptions>(
   context: ClientContext,
   name: 'publish' | 'send' | 'request',
   subject: string,
   data: unknown,
   options: O | undefined,
-  socket?: object,
+  { socket, seq, method }: Beside = {},
 ): Sent<O> {
   const headers: Headers = { ...(options?.headers ?? ownHeaders(MessageData.of(data)?.headers)) }
-  const sending = beginSending({ name, subject, clientId: context.id }, context.tracing, headers)
+  const operation: Operation = { name, subject, client: context, socketId: socket?.id, seq, method }
+  const sending = beginSending(operation, context.tracing, headers)
   const channel = socket === undefined ? CHANNELS.publish : CHANNELS.socketWrite
   if (channel.hasSubscribers) {
     const bytes = prepare(data, options, Number.POSITIVE_INFINITY).length
@@ -78,6 +87,18 @@ export function watchSending<O extends MessageOptions>(
       trace?.(failure && errorFrom(failure))
     },
   }
+}
+
+/** Tells of a socket that connects. Returns what tells of the end: that it is ready, or why it will not be. */
+export function watchConnecting(
+  context: ClientContext,
+  subject: string,
+  id: string,
+): ((failure?: { code: string | number; message: string }) => void) | undefined {
+  if (!tracingIsOn()) return undefined
+  const operation: Operation = { name: 'connect', subject, client: context, socketId: id }
+  const sending = beginSending(operation, context.tracing, {})
+  return sending && (failure => sending.end(failure))
 }
 
 /** Without those that the fabric itself had put there. */
@@ -121,16 +142,17 @@ function beginTrace(
 /** Calls a handler, inside a span where there is one. */
 export function watchHandling<T>(
   context: ClientContext,
-  where: Pick<Operation, 'subject' | 'template'>,
+  where: Omit<Operation, 'name' | 'client'>,
   isRequest: boolean,
   headers: Headers | null | undefined,
   told: object,
   handle: () => T,
 ): T {
-  const operation: Operation = { name: 'process', ...where, clientId: context.id }
+  const operation: Operation = { name: 'process', ...where, client: context }
   const run = (): T => handling(operation, context.tracing, isRequest, headers, handle)
   if (!isHeard(HANDLE)) return run()
-  return HANDLE.traceSync(run, { client: context.owner, ...where, ...told })
+  const { subject, template } = where
+  return HANDLE.traceSync(run, { client: context.owner, subject, template, ...told })
 }
 
 /** Runs a function inside a span of a message that is handled by it; by itself where the message has no context. */
@@ -138,5 +160,5 @@ export function traceMessage<T>(message: object, run: () => T): T {
   if (!(message instanceof Message)) throw invalidType('message', 'a message', message)
   isFunction('the function', run)
   const operation: Operation = { name: 'process', subject: message.subject }
-  return handling(operation, 'active', message.isRequest(), message.headers, run)
+  return handling(operation, 'active', message.isRequest(), message.headers, run, true)
 }

@@ -39,7 +39,7 @@ import {
 import type { Answers } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { watchHandling } from '../messaging/watching'
+import { watchConnecting, watchHandling } from '../messaging/watching'
 import { CHANNELS } from '../telemetry/channels'
 import { type SocketTally, socketEnd } from '../telemetry/client-counters'
 import type { FabricError } from '../values/errors'
@@ -118,6 +118,8 @@ export abstract class ConatSocketBase
   #isCutOff = false
   #isCutOffTold = false
   #conn: { readonly id: string } | undefined
+  /** Ends the span of its connect. */
+  #connected: ReturnType<typeof watchConnecting>
   #lastSeen = Date.now()
 
   /** `settings` may be shared. */
@@ -495,6 +497,7 @@ export abstract class ConatSocketBase
 
   /** @internal */
   handleEnter(state: State): void {
+    if (state === 'ready') this.#endConnect()
     if (state === 'ready' && !this.lifecycle.wasReady) this.context.counters.socketOpened(this.role)
     if (state === 'ready' && CHANNELS.socketReady.hasSubscribers) CHANNELS.socketReady.publish(this.#told)
     if (state === 'disconnected' && CHANNELS.socketDisconnect.hasSubscribers) {
@@ -505,10 +508,21 @@ export abstract class ConatSocketBase
 
   /** @internal */
   handleGone(reason: FabricError | undefined, undelivered: number): void {
+    this.#endConnect(reason ?? { code: 'ERR_CLOSED', message: `closed: ${this.describe()}` })
     this.context.counters.socketClosed(this.role, socketEnd(reason), this.tally, undelivered)
     if (CHANNELS.socketClose.hasSubscribers) {
       CHANNELS.socketClose.publish({ ...this.#told, reason, undelivered })
     }
+  }
+
+  /** Tells those who trace that it connects, until it is ready or gone. */
+  protected beginConnect(): void {
+    this.#connected = watchConnecting(this.context, this.topic, this.id)
+  }
+
+  #endConnect(failure?: { code: string | number; message: string }): void {
+    this.#connected?.(failure)
+    this.#connected = undefined
   }
 
   /** What spans call it: the subject that it was connected to. @internal */
@@ -518,7 +532,7 @@ export abstract class ConatSocketBase
 
   /** Calls a handler, for those who watch it. @internal */
   watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T): T {
-    const where = { subject: this.topic, template: this.topic }
+    const where = { subject: this.topic, template: this.topic, socketId: this.id }
     return watchHandling(this.context, where, isRequest, headers, { socket: this }, handle)
   }
 

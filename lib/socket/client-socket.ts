@@ -56,6 +56,7 @@ export class ConatSocketClient extends ConatSocketBase {
       this.#kept = new KeptRequests(this, context)
     }
     route(this.engineHandle, this)
+    this.beginConnect()
     commands.socketConnect(context.handle, this.engineHandle, subject, this.#forEngine(options.wait))
     this.lifecycle.limitFirst(options, failure => this.closeFor(errorFrom(failure)))
   }

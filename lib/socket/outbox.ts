@@ -21,6 +21,7 @@ import { SendWindow } from './window'
 
 /** The socket that sends. */
 interface OutboxOwner {
+  readonly id: string
   readonly engineHandle: number
   /** What spans call it. */
   readonly topic: string
@@ -29,6 +30,9 @@ interface OutboxOwner {
   /** Returns its name in error texts. */
   describe(): string
 }
+
+/** Of so many messages of a socket one is timed: a look at the clock costs more than all that is counted. */
+const TIMED = 64
 
 /** Why data is stale in an event *socket stale*: it never left, or the other side did not hand it out. */
 const NEVER_LEFT = 0
@@ -63,6 +67,9 @@ export class Outbox {
   #expired = 0
   #expiredBytes = 0
   #removed = 0
+  /** The number of the message that is timed, and when it was written; 0: none is. */
+  #timed = 0
+  #timedSince = 0
 
   constructor(owner: OutboxOwner, lifecycle: Lifecycle, context: ClientContext, settings: SocketSettings) {
     this.#owner = owner
@@ -120,7 +127,10 @@ export class Outbox {
     const full = isVolatile ? undefined : this.#window.refusal(0)
     if (full !== undefined) throw full
     const sent = isWriteWatched()
-      ? watchSending(this.#context, 'send', this.#owner.topic, data, options, this.#owner)
+      ? watchSending(this.#context, 'send', this.#owner.topic, data, options, {
+          socket: this.#owner,
+          seq: this.#window.written + 1,
+        })
       : undefined
     const most = this.#settings.maxMessageBytes(this.#context)
     const message = prepare(data, sent?.options ?? options, most, socketHeadersText)
@@ -140,7 +150,16 @@ export class Outbox {
     }
     this.#pass(message, isVolatile)
     this.#context.countSent(message.length)
-    return this.#window.put(size, isVolatile)
+    const isWritable = this.#window.put(size, isVolatile)
+    if (this.#window.written % TIMED === 1) this.#time()
+    return isWritable
+  }
+
+  /** Begins to time the message that was written last, unless it waits for the socket to become ready. */
+  #time(): void {
+    if (this.#timed !== 0 || this.#lifecycle.state !== 'ready') return
+    this.#timed = this.#window.written
+    this.#timedSince = performance.now()
   }
 
   #pass(message: Outgoing, isVolatile: boolean): void {
@@ -276,6 +295,7 @@ export class Outbox {
     this.#isAttached = false
     this.#attempts = []
     this.#window.restart()
+    this.#timed = 0
     const start = this.#window.written
     for (const { message, seq } of messages) {
       if (seq !== undefined) before(seq)
@@ -325,6 +345,7 @@ export class Outbox {
     if (isGone) {
       this.#removed += 1
       this.#window.remove(number, bytes)
+      if (number <= this.#timed) this.#timed = 0
       if (number <= this.#writtenReady) this.#writtenReady -= 1
       this.#attempts?.splice(place - 1, 1)
     } else this.#window.empty(bytes)
@@ -335,7 +356,12 @@ export class Outbox {
 
   /** Takes the totals of what the other side has handled. */
   acknowledge(messages: number, bytes: number): void {
-    if (this.#window.acknowledge(messages, bytes)) this.#settle(this.#window.acknowledged)
+    if (!this.#window.acknowledge(messages, bytes)) return
+    if (this.#timed !== 0 && this.#timed <= this.#window.acknowledged) {
+      this.#context.counters.observeRoundtrip(performance.now() - this.#timedSince)
+      this.#timed = 0
+    }
+    this.#settle(this.#window.acknowledged)
   }
 
   /** Notes that the state is about to change. */

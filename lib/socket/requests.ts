@@ -24,6 +24,7 @@ import { OpenRequests } from './open-requests'
 
 /** The socket: an emitter of `request`. */
 interface RequestsOwner extends AskedOwner {
+  readonly id: string
   /** What is kept of the requests of a socket that renews itself. */
   readonly kept: KeptRequests | undefined
   /** Returns its name in error texts. */
@@ -314,7 +315,7 @@ export class SocketRequests {
 
   #watch(data: unknown, options: RequestOptions | undefined): Sent<RequestOptions> | undefined {
     if (!isRequestWatched(true)) return undefined
-    return watchSending(this.#context, 'request', this.#owner.topic, data, options, this.#owner)
+    return watchSending(this.#context, 'request', this.#owner.topic, data, options, { socket: this.#owner })
   }
 
   #abort = (key: number, signal: AbortSignal): void => {

@@ -1,6 +1,6 @@
 // Spans and trace contexts, with the OpenTelemetry API of the program, if it has registered an SDK. Without one nothing
 // is loaded, and each place that could make a span asks one boolean.
-import type { Attributes, Context, Span, SpanKind } from '@opentelemetry/api'
+import type { Attributes, Context, Link, Span, SpanKind } from '@opentelemetry/api'
 import type { Headers } from '../../index'
 
 type Api = typeof import('@opentelemetry/api')
@@ -34,12 +34,48 @@ export function tracingIsOn(): boolean {
 }
 
 export interface Operation {
-  readonly name: 'publish' | 'send' | 'process' | 'request'
+  readonly name: 'publish' | 'send' | 'process' | 'request' | 'connect'
   readonly subject: string
   /** The pattern that was subscribed to, if that is known. */
   readonly template?: string | undefined
   /** Nothing where a message alone is known. */
-  readonly clientId?: string | undefined
+  readonly client?: Traced | undefined
+  /** The queue group, if the program has named one. */
+  readonly group?: string | undefined
+  readonly socketId?: string | undefined
+  /** The number of a message that is written to a socket. */
+  readonly seq?: number | undefined
+  /** Of a call of a service: the method. */
+  readonly method?: string | undefined
+}
+
+/** What spans tell of a client. */
+export interface Traced {
+  readonly id: string
+  /** Where it connects to; nothing within the process. */
+  readonly server: Server | undefined
+}
+
+export interface Server {
+  readonly address: string
+  readonly port?: number | undefined
+}
+
+/** The default ports of addresses. */
+const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'ws:': 80, 'https:': 443, 'wss:': 443 }
+const NATS_PORT = 4222
+
+/** Reads an address: of several servers the first. */
+export function serverOf(text: string): Server | undefined {
+  const [address = ''] = text.split(',')
+  if (address.startsWith('unix:')) return { address: address.slice('unix:'.length) }
+  try {
+    const { hostname, port, protocol } = new URL(address.includes('://') ? address : `nats://${address}`)
+    const host = hostname.replace(/^\[|\]$/g, '')
+    return { address: host, port: port === '' ? (PORTS[protocol] ?? NATS_PORT) : Number(port) }
+  } catch {
+    return undefined
+  }
 }
 
 /** Returns the part of a span's name that says where: nothing for what is too long or private. */
@@ -48,25 +84,48 @@ function placeOf({ subject, template }: Operation): string | undefined {
   return subject.length <= MAX_NAME && !subject.startsWith('_INBOX') ? subject : undefined
 }
 
-function attributesOf(operation: Operation): Attributes {
-  const { name, subject, template, clientId } = operation
-  const attributes: Attributes = {
-    'messaging.system': SYSTEM,
-    'messaging.operation.name': name,
-    'messaging.operation.type': name === 'process' ? 'process' : 'send',
-  }
-  if (clientId !== undefined) attributes['messaging.client.id'] = clientId
-  if (subject.startsWith('_INBOX')) attributes['messaging.destination.temporary'] = true
-  else attributes['messaging.destination.name'] = subject
-  if (template !== undefined) attributes['messaging.destination.template'] = template
-  return attributes
+/** Returns what a method is called, with its service. */
+function callOf({ subject, template = subject, method }: Operation): string {
+  return `${template}/${method}`
 }
 
-function start(operation: Operation, kind: SpanKind, parent: Context): Span {
+/** Attributes without a value are left out. */
+function attributesOf(operation: Operation): Attributes {
+  const { client, socketId, seq } = operation
+  return {
+    ...(operation.method === undefined ? messagingOf(operation) : rpcOf(operation)),
+    'server.address': client?.server?.address,
+    'server.port': client?.server?.port,
+    'selvedge.socket.id': socketId,
+    'selvedge.socket.seq': seq,
+  }
+}
+
+function messagingOf({ name, subject, template, group, client }: Operation): Attributes {
+  const isInbox = subject.startsWith('_INBOX')
+  return {
+    'messaging.system': SYSTEM,
+    'messaging.operation.name': name,
+    // The conventions have no type for a connect.
+    'messaging.operation.type': name === 'connect' ? undefined : name === 'process' ? 'process' : 'send',
+    'messaging.client.id': client?.id,
+    'messaging.consumer.group.name': group,
+    'messaging.destination.name': isInbox ? undefined : subject,
+    'messaging.destination.temporary': isInbox ? true : undefined,
+    'messaging.destination.template': template,
+  }
+}
+
+function rpcOf(operation: Operation): Attributes {
+  return { 'rpc.system.name': SYSTEM, 'rpc.method': callOf(operation) }
+}
+
+function start(operation: Operation, kind: SpanKind, parent: Context, links: Link[] = []): Span {
   const place = placeOf(operation)
   const tracer = api!.trace.getTracerProvider().getTracer('selvedge', undefined, { schemaUrl: SCHEMA })
-  const name = place === undefined ? operation.name : `${operation.name} ${place}`
-  return tracer.startSpan(name, { kind, attributes: attributesOf(operation) }, parent)
+  const own = operation.method === undefined ? undefined : callOf(operation)
+  const name = own ?? (place === undefined ? operation.name : `${operation.name} ${place}`)
+  return tracer.startSpan(name, { kind, attributes: attributesOf(operation), links }, parent)
 }
 
 /** Begins a span for what is sent, and writes its context into `headers`, unless the program has written one. */
@@ -74,7 +133,8 @@ export function beginSending(operation: Operation, mode: TracingMode, headers: H
   if (api === undefined || mode === false) return undefined
   const active = api.context.active()
   if (mode !== 'all' && api.trace.getSpan(active) === undefined) return undefined
-  const span = start(operation, operation.name === 'request' ? CLIENT : PRODUCER, active)
+  const isClient = operation.name === 'request' || operation.name === 'connect'
+  const span = start(operation, isClient ? CLIENT : PRODUCER, active)
   const carrier: Record<string, string> = {}
   api.propagation.inject(api.trace.setSpan(active, span), carrier)
   for (const [name, value] of Object.entries(carrier)) headers[name] ??= value
@@ -102,20 +162,31 @@ function endWith(span: Span, failure?: { code: string | number; message: string 
   span.end()
 }
 
-/** Runs a handler inside a span whose parent is what the message brings; without a span if it brings nothing. */
+/**
+ * Runs a handler inside a span whose parent is what the message brings; without a span if it brings nothing. A method of
+ * a service resolves with the error that its caller was told. `within`: what the program is at is the parent, if there
+ * is a span, and what the message brings is linked.
+ */
 export function handling<T>(
   operation: Operation,
   mode: TracingMode,
   isRequest: boolean,
   headers: Headers | null | undefined,
   handle: () => T,
+  within = false,
 ): T {
   if (api === undefined || mode === false) return handle()
   const active = api.context.active()
   const brought = api.propagation.extract(active, textsOf(headers))
-  const hasParent = api.trace.getSpanContext(brought) !== undefined
-  if (!hasParent && mode !== 'all') return handle()
-  const span = start(operation, isRequest ? SERVER : CONSUMER, brought)
+  const own = within ? api.trace.getSpan(active) : undefined
+  // Without a context of the message what is extracted is what is active.
+  const origin = api.trace.getSpanContext(
+    api.propagation.extract(api.trace.deleteSpan(active), textsOf(headers)),
+  )
+  if (api.trace.getSpanContext(brought) === undefined && mode !== 'all') return handle()
+  const links = own !== undefined && origin !== undefined ? [{ context: origin }] : []
+  const parent = own === undefined ? brought : active
+  const span = start(operation, isRequest ? SERVER : CONSUMER, parent, links)
   const end = (error?: unknown): void =>
     endWith(span, error === undefined ? undefined : { code: codeOf(error), message: String(error) })
   try {
@@ -124,7 +195,7 @@ export function handling<T>(
       end()
       return result
     }
-    void result.then(() => end(), end)
+    void result.then(told => end(operation.method === undefined ? undefined : told), end)
     return result
   } catch (error) {
     end(error)
