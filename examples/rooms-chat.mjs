@@ -1,91 +1,45 @@
-// A chat with a room and presence over three servers, each a process of its own. One is killed: the others see its member as
-// stale within a second and as gone within five, and go on chatting.
+// A chat in pages, with a room and presence over three servers, each a process. Open the address that it prints in some tabs; type
+// `two` to kill that server: its members are grey within a second and gone within five, and the others go on chatting.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { connect, FabricError, init } from 'selvedge'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createInterface } from 'node:readline'
+import { connect, init } from 'selvedge'
 
-if (process.argv[2] === 'server') serve(process.argv[3], process.argv[4])
-else await chat()
+if (process.argv[2]) serve(process.argv[2], process.argv[3])
+else await start()
 
 function serve(address, id) {
   const listener = connect({ address }).socket.listen('chat', { id })
-  const lobby = listener.room('lobby')
-  const tell = (what, who) => listener.to('lobby').local.write({ what, who })
-  listener.use(async socket => {
+  listener.on('connection', async socket => {
     const { data: name } = await socket.request('who are you?')
-    if (name === 'mallory') throw new FabricError(`no entrance for ${name}`, 403)
-    socket.data.name = name
-  })
-  lobby.on('join', member => tell('is here', member.key))
-  lobby.on('update', member => member.stale && tell('is away', member.key))
-  lobby.on('leave', member => tell('has gone', member.key))
-  listener.on('connection', socket => {
-    const { name } = socket.data
     socket.join('lobby', { key: name })
-    socket.on('data', text =>
-      listener
-        .to('lobby')
-        .except(socket)
-        .write({ what: `says ${text}`, who: name }),
-    )
+    listener.room('lobby').watch(socket)
+    socket.on('data', text => listener.to('lobby').write({ name, text }))
   })
   listener.waitUntilReady().then(() => process.send('ready'))
 }
 
-async function chat() {
-  const broker = init({ port: 0 })
-  await broker.waitUntilReady()
-  const address = `${broker.address()}`
-  const servers = ['one', 'two', 'three'].map(id =>
-    fork(fileURLToPath(import.meta.url), ['server', address, id]),
-  )
-  await Promise.all(servers.map(server => once(server, 'message')))
-
-  const guests = connect({ address, noCache: true })
-  const enter = (name, server) => {
-    const socket = guests.socket.connect('chat', { loadBalancer: () => server })
-    socket.on('request', request => request.respond(name))
-    socket.on('closed', reason => name === 'mallory' && console.log(reason.code, reason.message))
-    return socket
-  }
-  // What bob sees, line by line.
-  const bob = enter('bob', 'two')
-  const seen = []
-  bob.on('data', ({ who, what }) => seen.push(`${who} ${what}`))
-  const sees = async line => {
-    while (!seen.includes(line)) await once(bob, 'data')
-    console.log(line)
-  }
-  await sees('bob is here')
-  const ann = enter('ann', 'one')
-  enter('joe', 'three')
-  await sees('ann is here')
-  await sees('joe is here')
-  ann.write('hello')
-  await sees('ann says hello')
-  await once(enter('mallory', 'one'), 'closed')
-
-  const killed = Date.now()
-  servers[2].kill('SIGKILL')
-  await sees('joe is away')
-  await sees('joe has gone')
-  console.log(Date.now() - killed < 5000 ? 'in time' : `after ${Date.now() - killed} ms`)
-  ann.write('where is joe?')
-  await sees('ann says where is joe?')
-
-  for (const server of servers) server.kill('SIGKILL')
-  await guests.close()
+async function start() {
+  const file = name => readFileSync(new URL(name, import.meta.url))
+  const http = createServer(({ url }, response) => {
+    const isScript = url === '/selvedge.mjs'
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
+    response.end(file(isScript ? '../dist/browser/selvedge.mjs' : 'rooms-chat.html'))
+  })
+  await once(http.listen(0, '127.0.0.1'), 'listening')
+  const address = `http://127.0.0.1:${http.address().port}`
+  const broker = init({ httpServer: http, allowedOrigins: [address] })
+  const servers = {}
+  for (const id of ['one', 'two', 'three']) servers[id] = fork(process.argv[1], [address, id])
+  await Promise.all(Object.values(servers).map(server => once(server, 'message')))
+  console.log(`three servers, and a page at ${address}`)
+  for await (const line of createInterface(process.stdin)) servers[line]?.kill('SIGKILL')
+  for (const server of Object.values(servers)) server.kill('SIGKILL')
   await broker.close()
+  http.close()
 }
 
 // prints:
-// bob is here
-// ann is here
-// joe is here
-// ann says hello
-// 403 no entrance for mallory
-// joe is away
-// joe has gone
-// in time
-// ann says where is joe?
+// three servers, and a page at http://127.0.0.1:<port>

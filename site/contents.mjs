@@ -31,7 +31,7 @@ export const DEPLOYED = [
   'deploy/users.jsonc',
   'examples/deployment/compose.yaml',
   'examples/deployment/kubernetes.yaml',
-  'scripts/screenshot/chat.html',
+  'examples/rooms-chat.html',
 ]
 
 const guide = (...names) => names.map(name => `guide/${name}.md`)

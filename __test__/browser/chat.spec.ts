@@ -1,130 +1,101 @@
-// The chat of examples/rooms-chat.mjs with a page in it: three servers, each a process, one of which is killed.
-import { type ChildProcess, fork } from 'node:child_process'
+// examples/rooms-chat.mjs as it is: its page in a browser, and its three servers, each a process, one of which is killed.
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Browser, Page } from 'playwright-core'
-import { type Client, type ConatServer, type ConatSocketClient, init } from 'selvedge'
+import { type Client, type ConatSocketClient, connect } from 'selvedge'
 import { chromium, launch } from '../support/chromium'
 
 const ROOT = join(__dirname, '../..')
-const SCRIPT = readFileSync(join(ROOT, 'dist/browser/selvedge.iife.js'))
 /** A guest whose name would be a script, were it taken for HTML. */
 const EVIL = '<img src=x onerror="document.title=1">'
 
-/** The page: it names itself when it is asked, and shows what it hears. */
-const PAGE = `<!doctype html><title>chat</title><ol id="lines"></ol>
-<script src="/selvedge.iife.js"></script>
-<script>
-  function enter(address) {
-    const socket = selvedge.connect({ address }).socket.connect('chat')
-    socket.on('request', request => request.respond('page'))
-    socket.on('data', ({ who, what }) => {
-      const line = document.createElement('li')
-      line.textContent = who + ' ' + what
-      document.getElementById('lines').append(line)
-    })
-    globalThis.chat = socket
-    return new Promise(resolve => socket.once('ready', () => resolve(socket.serverId)))
-  }
-</script>`
-
 const describeInChromium = chromium === undefined ? describe.skip : describe
 
-describeInChromium('a chat with a page in it', () => {
-  let http: Server
+describeInChromium('the chat of the examples', () => {
   let browser: Browser
-  let broker: ConatServer
-  let address: string
+  let example: ChildProcess
   let guests: Client
   let tab: Page
-  const servers = new Map<string, ChildProcess>()
   const problems: string[] = []
 
   beforeAll(async () => {
-    http = createServer(({ url }, response) =>
-      url === '/selvedge.iife.js'
-        ? response.setHeader('content-type', 'text/javascript').end(SCRIPT)
-        : response.setHeader('content-type', 'text/html').end(PAGE),
-    )
-    await once(http.listen(0, '127.0.0.1'), 'listening')
-    const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-    broker = init({ port: 0, allowedOrigins: [origin] })
-    await broker.waitUntilReady()
-    address = `http://127.0.0.1:${broker.address()!.port}`
-    guests = broker.client()
-    const started = ['one', 'two', 'three'].map(async id => {
-      const server = fork(join(ROOT, 'examples/rooms-chat.mjs'), ['server', address, id])
-      servers.set(id, server)
-      await once(server, 'message')
+    example = spawn(process.execPath, [join(ROOT, 'examples/rooms-chat.mjs')], {
+      stdio: ['pipe', 'pipe', 'inherit'],
     })
-    const opened = launch().then(async chromium => {
-      browser = chromium
-      tab = await chromium.newPage()
-      tab.on('pageerror', error => problems.push(String(error)))
-      await tab.goto(origin)
-    })
-    await Promise.all([...started, opened])
+    const started = once(createInterface(example.stdout!), 'line')
+    browser = await launch()
+    const [line] = (await started) as [string]
+    const address = line.slice(line.indexOf('http'))
+    guests = connect({ address, noCache: true })
+    tab = await browser.newPage()
+    tab.on('pageerror', error => problems.push(String(error)))
+    await tab.goto(`${address}/?name=page`)
   }, 60_000)
 
   afterAll(async () => {
-    for (const server of servers.values()) server.kill('SIGKILL')
     await browser?.close()
     await guests?.close()
-    await broker?.close()
-    await new Promise(resolve => http.close(resolve))
+    if (example === undefined) return
+    const ended = once(example, 'exit')
+    example.stdin!.end()
+    expect((await ended)[0]).toBe(0)
   })
 
+  /** A guest at one of the servers. */
   function enter(name: string, server: string): ConatSocketClient {
     const socket = guests.socket.connect('chat', { loadBalancer: () => server })
-    socket.on('request', request => request.respondSync(name))
-    return socket
+    return socket.on('request', request => request.respondSync(name))
   }
 
+  const shown = (list: string) => tab.$$eval(`#${list} li`, items => items.map(item => item.textContent))
+
   /** Resolves when the page shows a line. */
-  async function shows(line: string): Promise<void> {
+  async function shows(line: string, selector = '#lines li'): Promise<void> {
     await tab.waitForFunction(
-      line =>
-        [...(globalThis as any).document.querySelectorAll('#lines li')].some(
+      ([selector, line]) =>
+        [...(globalThis as any).document.querySelectorAll(selector)].some(
           (item: any) => item.textContent === line,
         ),
-      line,
+      [selector, line] as const,
       { timeout: 30_000 },
     )
   }
 
-  test('shows who is there, what they say, and who was at a server that was killed', async () => {
-    const own = await tab.evaluate(address => (globalThis as any).enter(address) as Promise<string>, address)
+  test('shows who is there and what they say; whoever was at a server that was killed is grey, then gone within 5 s', async () => {
     await shows('page is here')
-    const [lost, kept] = [...servers.keys()].filter(id => id !== own) as [string, string]
-    const [joe, evil] = [enter('joe', lost), enter(EVIL, kept)]
-    await Promise.all([shows('joe is here'), shows(`${EVIL} is here`)])
-    joe.write('hello')
-    await shows('joe says hello')
+    // The page is at one of the three; whom the page is with is not killed.
+    const servers = ['one', 'two', 'three']
+    const probes = servers.map(server => enter(`at ${server}`, server))
+    for (const server of servers) await shows(`at ${server} is here`)
+    expect(await shown('members')).toEqual(expect.arrayContaining(['page', ...servers.map(id => `at ${id}`)]))
+
     const heard = new Promise<void>(resolve => {
-      evil.on('data', ({ who, what }) => {
-        if (who === 'page' && what === 'says <b>hi</b>') resolve()
+      probes[1]!.on('data', ({ name, text }) => {
+        if (name === 'page' && text === '<b>hi</b>') resolve()
       })
     })
-    await tab.evaluate(() => (globalThis as any).chat.write('<b>hi</b>'))
-    await heard
-    servers.get(lost)!.kill('SIGKILL')
-    await shows('joe is away')
-    await shows('joe has gone')
-    evil.write('where is joe?')
-    await shows(`${EVIL} says where is joe?`)
-    // Away first, then gone, each once; and what is said by others stands where it was said. That it is away within a second and
-    // gone within five is what rooms/simulation.spec.ts counts, on virtual time.
-    const lines = await tab.$$eval('#lines li', items => items.map(item => item.textContent))
-    expect(lines.filter(line => line?.includes('joe'))).toEqual([
-      'joe is here',
-      'joe says hello',
-      'joe is away',
-      'joe has gone',
-      `${EVIL} says where is joe?`,
-    ])
-    expect([await tab.title(), problems]).toEqual(['chat', []])
+    await tab.fill('#text', '<b>hi</b>')
+    await tab.press('#text', 'Enter')
+    await Promise.all([heard, shows('page: <b>hi</b>')])
+    const own = await tab.evaluate(() => (globalThis as any).document.documentElement.dataset.server)
+    const [lost, kept] = servers.filter(id => id !== own) as [string, string]
+    const evil = enter(EVIL, kept)
+    await shows(`${EVIL} is here`)
+
+    const killed = Date.now()
+    example.stdin!.write(`${lost}\n`)
+    await shows(`at ${lost} is away`)
+    await shows(`at ${lost}`, '#members .stale')
+    await shows(`at ${lost} has gone`)
+    expect(Date.now() - killed).toBeLessThan(5000)
+    evil.write('where is it?')
+    await shows(`${EVIL}: where is it?`)
+    // Away first, then gone, each once. That it is away within a second is counted on virtual time (rooms/simulation.spec.ts).
+    const lines = (await shown('lines')).filter(line => line?.startsWith(`at ${lost} `))
+    expect(lines).toEqual([`at ${lost} is here`, `at ${lost} is away`, `at ${lost} has gone`])
+    expect(await shown('members')).not.toContain(`at ${lost}`)
+    expect([await tab.title(), problems]).toEqual(['lobby', []])
   }, 120_000)
 })

@@ -32,9 +32,9 @@ testInChromium('the chat of the guide can be taken a picture of, as the guide sh
     'ann is here',
     'bob is here',
     'joe is here',
-    'ann Good morning! Who is in today?',
-    'bob I am, at another server than you.',
-    'joe Me too, at a third one. I am on a tra',
+    'ann: Good morning! Who is in today?',
+    'bob: I am, at another server than you.',
+    'joe: Me too, at a third one, which I am about to kill.',
     'joe is away',
   ])
   const [taken, shown] = [file, join(ROOT, 'docs/guide/images/chat.png')].map(path => readFileSync(path))
