@@ -32,6 +32,10 @@ test.each<[string[], RegExp]>([
     ['listen', 'x', '--exec', 'cat', ...option.split(' ')],
     new RegExp(`'--exec <command>' cannot be used with option '${option.split(' ')[0]}`),
   ]),
+  ...['--echo', '--exec cat', '--keep'].map((option): [string[], RegExp] => [
+    ['listen', 'x', '--one', ...option.split(' ')],
+    new RegExp(`'--one' cannot be used with option '${option.split(' ')[0]}`),
+  ]),
   [['netstat', '--sockets', '--sort', 'outbox'], /'--sockets' cannot be used with option '--sort <key>'/],
   [['netstat', '--sockets', '--order', 'asc'], /'--sockets' cannot be used with option '--order <order>'/],
   [['netstat', '--sockets', '--connections'], /'--sockets' cannot be used with option '--connections'/],

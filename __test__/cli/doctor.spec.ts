@@ -22,6 +22,22 @@ describe('doctor', () => {
     expect(exit).toBe(0)
   })
 
+  test('with --quiet prints only what is not ok, so that one that is healthy says nothing of it', async () => {
+    const loud = await run(['doctor', '--json'])
+    const quiet = await run(['doctor', '--json', '--quiet'])
+    const warned = jsonLines(loud.stdout).filter(({ level }) => level !== 'ok')
+    expect(quiet).toMatchObject({ exit: 0, stderr: '' })
+    const lines = quiet.stdout === '' ? [] : jsonLines(quiet.stdout)
+    expect(lines.map(({ check, level }) => [check, level])).toEqual(
+      warned.map(({ check, level }) => [check, level]),
+    )
+    expect(warned.length).toBeLessThan(jsonLines(loud.stdout).length)
+    const down = await run(['doctor', '--quiet', '--server', 'http://127.0.0.1:1'])
+    expect(down.exit).toBe(8)
+    expect(down.stdout).toMatch(/^FAIL +tcp/)
+    expect(down.stdout).not.toMatch(/^ok/m)
+  })
+
   test.each<[string, string, RegExp]>([
     ['nothing there', 'http://127.0.0.1:1', /FAIL +tcp +ECONNREFUSED .*selvedge broker/],
     ['no URL', 'nonsense', /FAIL +address +'nonsense' is no URL/],

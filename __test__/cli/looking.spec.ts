@@ -1,5 +1,8 @@
 // netstat and top, against a broker with a system account.
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
@@ -124,6 +127,85 @@ describe('netstat', () => {
     } finally {
       await other.close()
     }
+  })
+})
+
+describe('through the monitor', () => {
+  const serve = async (options: object): Promise<{ url: string; close: () => Promise<void> }> => {
+    const other = init({ port: 0, host: '127.0.0.1', id: 'shown', ...options })
+    await other.waitUntilReady()
+    const client = connect({ address: String(other.address()), noCache: true })
+    await client.waitUntilReady()
+    const close = async (): Promise<void> => {
+      await client.close()
+      await other.close()
+    }
+    return { url: String(other.address()), close }
+  }
+
+  test('whoever may see it needs no account, and is no connection', async () => {
+    const { url, close } = await serve({ monitor: true })
+    const { exit, stdout, stderr } = await run(
+      'netstat',
+      '-s',
+      url,
+      '--json',
+      '--sort',
+      'id',
+      '--limit',
+      '10',
+    )
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '1 of 1 connections\n' })
+    expect(jsonLines(stdout)).toMatchObject([{ wire: 'selvedge', address: '127.0.0.1' }])
+    expect((await run('netstat', '-s', url, '--filter', 'nobody of this name')).stderr).toBe(
+      '0 of 0 connections, of 1 in all\n',
+    )
+    expect((await run('netstat', '-s', url, '--sockets')).stderr).toBe('0 of 0 sockets\n')
+    const top = await run('top', '-s', url, '--once')
+    expect(top.stdout).toMatch(/broker shown of default, up \d+s\n1 connections/)
+    const [seen] = jsonLines((await run('top', '-s', url, '--once', '--json')).stdout)
+    expect(seen!.overview).not.toHaveProperty('history')
+    await close()
+  })
+
+  test('its password is enough, from wherever it is; a wrong one, or none, is not', async () => {
+    const { url, close } = await serve({ monitor: { password: PASSWORD } })
+    const password = ['--monitor-password-file', join(folder, 'secret')]
+    expect(await run('netstat', '-s', url, ...password)).toMatchObject({
+      exit: 0,
+      stderr: '1 of 1 connections\n',
+    })
+    writeFileSync(join(folder, 'wrong'), 'not this one')
+    const wrong = await run('netstat', '-s', url, '--monitor-password-file', join(folder, 'wrong'))
+    expect(wrong).toMatchObject({
+      exit: 4,
+      stdout: '',
+      stderr: 'selvedge: the monitor: wrong password (401)\n',
+    })
+    const none = await run('netstat', '-s', url)
+    expect(none).toMatchObject({ exit: 5, stdout: '' })
+    expect(none.stderr).toMatch(/--monitor/)
+    await close()
+    const gone = await run('top', '--once', '-s', url, ...password)
+    expect(gone.exit).toBe(3)
+    expect(gone.stderr).toMatch(/ECONNREFUSED.*\n {2}try: selvedge doctor/)
+  })
+
+  test('a broker without one says so, and what is no broker does not count', async () => {
+    const password = ['--monitor-password-file', join(folder, 'secret')]
+    const none = await run('netstat', ...password)
+    expect(none).toMatchObject({ exit: 5 })
+    expect(none.stderr).toMatch(/the monitor: there is none \(404\)\n {2}try: .*--monitor/)
+    const stranger = createServer((_, response) => response.end('<h1>hello</h1>')).listen(0, '127.0.0.1')
+    await once(stranger, 'listening')
+    const url = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
+    const other = await run('netstat', '-s', url, ...password)
+    expect(other).toMatchObject({ exit: 3 })
+    expect(other.stderr).toMatch(/no monitor of selvedge/)
+    expect(await run('netstat', '-s', url, '-t', '2s')).toMatchObject({ exit: 3 })
+    stranger.close()
+    expect(await run('netstat', '-s', 'nats://127.0.0.1:1', ...password)).toMatchObject({ exit: 2 })
+    expect(await run('netstat', ...secret, ...password)).toMatchObject({ exit: 2 })
   })
 })
 

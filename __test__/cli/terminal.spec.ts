@@ -77,6 +77,37 @@ describe('with a broker', () => {
     },
   )
 
+  onLinux.each([{}, { NO_COLOR: '1' }, { FORCE_COLOR: '1' }, { NO_COLOR: '1', FORCE_COLOR: '1' }])(
+    'nothing is coloured there, whatever the environment says: %j',
+    async wish => {
+      const off = { NO_COLOR: undefined, FORCE_COLOR: undefined }
+      const shown = async (line: string): Promise<string> => {
+        const command = new Command(
+          `exec script -qefc "${SELVEDGE} ${line}" /dev/null`,
+          { ...env, ...off, ...wish },
+          folder,
+        )
+        return (await command.ended).stdout
+      }
+      for (const line of ['doctor', '--help', 'sub', 'req nobody.there hi', 'pub a.b 1', 'top --once -q']) {
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none
+        expect({ line, coloured: /\u001b/.test(await shown(line)) }).toEqual({ line, coloured: false })
+      }
+      // What is chosen there is bold, and the head of the table the other way round: no colours.
+      const top = new Command(
+        `exec script -qefc "${SELVEDGE} top --interval 50 --system-password-file password" /dev/null`,
+        { ...env, ...off, ...wish },
+        folder,
+      )
+      await top.until(/SUBS/)
+      top.child.stdin.write('q')
+      const { stdout } = await top.ended
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: those that change how text looks
+      const looks = new Set(stdout.match(/\u001b\[[\d;]*m/g))
+      expect([...looks].sort()).toEqual(['\u001b[0m', '\u001b[1m', '\u001b[7m'])
+    },
+  )
+
   onLinux('top is driven by keys, and leaves the terminal as it was', async () => {
     const terminal = onTerminal('top --interval 50 --system-password-file password')
     const types = async (keys: string, shows: RegExp): Promise<void> => {

@@ -10,6 +10,7 @@ const EVERYWHERE: readonly Contradiction[] = [
   ['quiet', 'verbose'],
   ['user', 'tokenFile'],
   ['insecure', 'ca'],
+  ['systemPasswordFile', 'monitorPasswordFile'],
 ]
 
 const CONTRADICTIONS: Readonly<Record<string, readonly Contradiction[]>> = {
@@ -29,6 +30,7 @@ const CONTRADICTIONS: Readonly<Record<string, readonly Contradiction[]>> = {
     ['bytes', 'lines'],
     ['echo', 'exec', 'lines', 'bytes', 'as', 'keep', 'idle'],
     ['exec', 'lines', 'bytes', 'as', 'keep', 'idle'],
+    ['one', 'echo', 'exec', 'keep'],
   ],
   netstat: [['sockets', 'connections', 'sort', 'order']],
   top: [['once', 'interval']],

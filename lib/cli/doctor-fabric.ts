@@ -1,5 +1,5 @@
 // The checks of `selvedge doctor` on a fabric: who we are there, what we may do, and how well it works.
-import { type Client, isValidSubject, isValidSubjectWithoutWildcards, randomId } from '../index'
+import { type Client, isValidSubject, isValidSubjectWithoutWildcards, randomId, sysApi } from '../index'
 import { open } from './connection'
 import { connectionAdvice, messageAdvice, NATS_PAYLOAD } from './doctor-advice'
 import type { Check, Finding, Surroundings } from './doctor-findings'
@@ -155,7 +155,7 @@ async function limits({ client, options }: Surroundings): Promise<Finding[]> {
   let system: Client | undefined
   try {
     system = await open({ ...options, retry: false, timeout: Math.min(options.timeout, 10_000) }, quiet)
-    const { totals, limits: most } = await overview(system, { timeout: 5000 })
+    const { totals, limits: most } = await overview(sysApi(system, { timeout: 5000 }))
     const connections = `${totals.connections} of ${most.maxConnections} connections`
     const memory = `${amount(totals.memoryBytes)}B of ${amount(most.maxMemoryBytes)}B memory`
     return [

@@ -15,7 +15,9 @@ interface Options extends CommonOptions {
 export function doctor(program: Command): void {
   const command = connecting(program.command('doctor'))
     .summary('find out what is wrong with a setup')
-    .description('Checks Node.js, the address, the network, TLS, the sign-in and the broker, in that order.')
+    .description(
+      'Checks Node.js, the address, the network, TLS, the sign-in and the broker, in that order. With --quiet it prints only what is not ok.',
+    )
     .option('--subject <subject>', 'check the permissions for it, too')
     .option('--system-password-file <file>', 'password of the system account: check limits, too')
     .action(run)
@@ -36,7 +38,7 @@ async function run(options: Options): Promise<void> {
       ])
       for (const finding of findings) {
         if (finding.level === 'FAIL') failed += 1
-        await tell(terminal, name, finding, options)
+        if (options.quiet !== true || finding.level !== 'ok') await tell(terminal, name, finding, options)
       }
       if (findings.some(({ level, ends }) => level === 'FAIL' && ends !== false)) stop = true
     }

@@ -17,6 +17,7 @@ interface Options extends CommonOptions {
   as?: Form
   lines?: boolean
   bytes?: boolean
+  one?: boolean
   echo?: boolean
   exec?: string
   keep?: boolean
@@ -32,6 +33,7 @@ export function listen(program: Command): void {
     .addOption(formOption())
     .option('--lines', 'a message for each line (the default on a terminal)')
     .option('--bytes', 'a stream of bytes (the default in a pipe)')
+    .option('--one', 'join the first client and end with it (the default)')
     .option('--echo', 'send back whatever each client sends')
     .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
     .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', period, 10_000)
@@ -41,7 +43,7 @@ export function listen(program: Command): void {
   examples(
     command,
     'selvedge listen chat',
-    'selvedge listen backup > data.tar',
+    'selvedge listen backup --one > data.tar',
     'selvedge listen echo --echo',
   )
 }

@@ -1,4 +1,5 @@
-// Looks into a broker through its system service: what `netstat` and `top` ask, and how their rows are printed.
+// Looks into a broker through its monitor or its system service: what `netstat` and `top` ask, and how their rows are
+// printed.
 import { type Command, Option } from 'commander'
 import type {
   BrokerOverview,
@@ -8,13 +9,13 @@ import type {
   ConnectionSort,
   SocketPage,
 } from '../../index'
-import { type Client, CONNECTION_SORTS, sysApi } from '../index'
-import { connecting } from './command'
-import type { CommonOptions } from './connection'
+import { CONNECTION_SORTS, sysApi } from '../index'
+import { connecting, withClient } from './command'
 import { CommandError, codeOf, EXIT } from './failure'
-import { escaped } from './terminal'
+import { type Eye, type EyeOptions, monitorOf } from './monitor-eye'
+import { escaped, Terminal } from './terminal'
 
-export interface LookingOptions extends CommonOptions {
+export interface LookingOptions extends EyeOptions {
   filter?: string
   sort?: ConnectionSort
   order?: 'asc' | 'desc'
@@ -24,6 +25,7 @@ export interface LookingOptions extends CommonOptions {
 export function looking(command: Command): Command {
   return connecting(command)
     .option('--system-password-file <file>', 'password of the system account of the broker')
+    .option('--monitor-password-file <file>', 'password of its monitor, in place of that')
     .option('--filter <text>', 'only connections with this in their id, address or user')
     .addOption(new Option('--sort <key>', 'key to sort by').choices(CONNECTION_SORTS))
     .addOption(
@@ -34,46 +36,57 @@ export function looking(command: Command): Command {
     )
 }
 
+/** Runs `work` with what shows the broker: the monitor, if that answers; else its system account. */
+export async function withEye(
+  options: LookingOptions,
+  work: (eye: Eye, terminal: Terminal) => Promise<void>,
+): Promise<void> {
+  const monitor = options.systemPasswordFile === undefined ? await monitorOf(options) : undefined
+  if (monitor !== undefined) return await work(monitor, new Terminal(options))
+  const { timeout } = options
+  await withClient(options, (client, terminal) => work(sysApi(client, { timeout }), terminal))
+}
+
 /** Some connections, as the broker chose them. */
 export async function connections(
-  client: Client,
-  { filter, sort, order, timeout }: LookingOptions,
+  eye: Eye,
+  { filter, sort, order }: LookingOptions,
   limit: number,
 ): Promise<ConnectionPage> {
   const query: ConnectionQuery = { limit }
   if (filter !== undefined) query.filter = filter
   if (sort !== undefined) query.sort = sort
   if (order !== undefined) query.order = order
-  return await asking(() => sysApi(client, { timeout }).connections(query))
+  return await asking(() => eye.connections(query))
 }
 
 /** Some sockets, sorted by subject. */
-export async function sockets(
-  client: Client,
-  { filter, timeout }: LookingOptions,
-  limit: number,
-): Promise<SocketPage> {
+export async function sockets(eye: Eye, { filter }: LookingOptions, limit: number): Promise<SocketPage> {
   const query = filter === undefined ? { limit } : { limit, filter }
-  return await asking(() => sysApi(client, { timeout }).sockets(query))
+  return await asking(() => eye.sockets(query))
 }
 
-export async function overview(client: Client, { timeout }: LookingOptions): Promise<BrokerOverview> {
-  return await asking(() => sysApi(client, { timeout }).overview())
+export async function overview(eye: Eye): Promise<BrokerOverview> {
+  return await asking(() => eye.overview())
 }
 
 async function asking<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
+    if (error instanceof CommandError) throw error
     const code = codeOf(error)
     if (code === 503) {
       throw new CommandError(error, {
         exit: EXIT.nobody,
-        hint: 'a broker answers that is started with --system-password-file (systemAccountPassword)',
+        hint: 'a broker answers that is started with --monitor, or with --system-password-file (systemAccountPassword)',
       })
     }
     if (code !== 403) throw error
-    throw new CommandError(error, { exit: EXIT.permission, hint: '--system-password-file FILE' })
+    throw new CommandError(error, {
+      exit: EXIT.permission,
+      hint: '--system-password-file FILE, or --monitor-password-file FILE',
+    })
   }
 }
 

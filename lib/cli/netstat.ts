@@ -1,8 +1,8 @@
 // selvedge netstat: the connections of a broker.
 import { type Command, InvalidArgumentError } from 'commander'
-import type { Client } from '../index'
-import { examples, withClient } from './command'
-import { connections, type LookingOptions, looking, sockets, socketTable, table } from './looking'
+import { examples } from './command'
+import { connections, type LookingOptions, looking, sockets, socketTable, table, withEye } from './looking'
+import type { Eye } from './monitor-eye'
 import type { Terminal } from './terminal'
 import { count } from './values'
 
@@ -14,7 +14,9 @@ interface Options extends LookingOptions {
 export function netstat(program: Command): void {
   const command = looking(program.command('netstat'))
     .summary('show the connections of a broker')
-    .description('Shows who is connected to a broker, as its system account (--system-password-file).')
+    .description(
+      'Shows who is connected to a broker: to whoever may see its monitor, or as its system account.',
+    )
     .option('--connections', 'show connections (the default)')
     .option('--sockets', 'show sockets instead of connections, by subject')
     .option('--limit <n>', 'show at most this many, 1 to 500', limited, 100)
@@ -29,9 +31,9 @@ export function netstat(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  await withClient(options, async (client, terminal) => {
-    if (options.sockets === true) return await showSockets(client, terminal, options)
-    const { total, matching, rows } = await connections(client, options, options.limit)
+  await withEye(options, async (eye, terminal) => {
+    if (options.sockets === true) return await showSockets(eye, terminal, options)
+    const { total, matching, rows } = await connections(eye, options, options.limit)
     if (options.json === true) for (const row of rows) await terminal.json(row)
     else for (const line of table(rows)) await terminal.line(line)
     terminal.say(
@@ -40,8 +42,8 @@ async function run(options: Options): Promise<void> {
   })
 }
 
-async function showSockets(client: Client, terminal: Terminal, options: Options): Promise<void> {
-  const { total, matching, rows } = await sockets(client, options, options.limit)
+async function showSockets(eye: Eye, terminal: Terminal, options: Options): Promise<void> {
+  const { total, matching, rows } = await sockets(eye, options, options.limit)
   if (options.json === true) for (const row of rows) await terminal.json(row)
   else for (const line of socketTable(rows)) await terminal.line(line)
   terminal.say(`${rows.length} of ${matching} sockets${matching === total ? '' : `, of ${total} in all`}`)

@@ -1,9 +1,10 @@
 // selvedge top: a broker and its busiest connections, live.
 import type { Command } from 'commander'
 import type { BrokerOverview, ConnectionRow } from '../../index'
-import { type Client, CONNECTION_SORTS } from '../index'
-import { examples, withClient } from './command'
-import { age, amount, connections, type LookingOptions, looking, overview, table } from './looking'
+import { CONNECTION_SORTS } from '../index'
+import { examples } from './command'
+import { age, amount, connections, type LookingOptions, looking, overview, table, withEye } from './looking'
+import type { Eye } from './monitor-eye'
 import { onStop, pause, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { escaped } from './terminal'
@@ -32,7 +33,9 @@ const HELP = 'q quit · s sort by · f filter · p pause · ↑↓ choose · Ent
 export function top(program: Command): void {
   const command = looking(program.command('top'))
     .summary('watch a broker and its busiest connections')
-    .description('Shows a broker live, as its system account. Keys: q s f p ? ↑ ↓ Enter.')
+    .description(
+      'Shows a broker live: to whoever may see its monitor, or as its system account. Keys: q s f p ? ↑ ↓ Enter.',
+    )
     .option('--interval <time>', 'time between updates', period, 1000)
     .option('--once', 'print one snapshot, without escape codes')
     .action(run)
@@ -45,19 +48,19 @@ export function top(program: Command): void {
 
 async function run(options: Options): Promise<void> {
   options.sort ??= 'msgsIn'
-  await withClient(options, async (client, terminal) => {
+  await withEye(options, async (eye, terminal) => {
     const isLive = terminal.isPerson && process.stdin.isTTY === true && options.json !== true
-    if (isLive && options.once !== true) return new Live(client, options).run()
-    await printPictures(client, terminal, options)
+    if (isLive && options.once !== true) return new Live(eye, options).run()
+    await printPictures(eye, terminal, options)
   })
 }
 
 /** One picture behind the other. */
-async function printPictures(client: Client, terminal: Terminal, options: Options): Promise<void> {
+async function printPictures(eye: Eye, terminal: Terminal, options: Options): Promise<void> {
   const stop = stopSignal()
   let before: BrokerOverview | undefined
   do {
-    const picture = await look(client, options, before)
+    const picture = await look(eye, options, before)
     before = picture.overview
     if (options.json === true) await terminal.json(picture)
     else for (const line of [...head(picture), ...table(picture.rows)]) await terminal.line(line)
@@ -66,8 +69,8 @@ async function printPictures(client: Client, terminal: Terminal, options: Option
   } while (!stop.aborted)
 }
 
-async function look(client: Client, options: Options, before?: BrokerOverview): Promise<Picture> {
-  const [now, page] = await Promise.all([overview(client, options), connections(client, options, ROWS)])
+async function look(eye: Eye, options: Options, before?: BrokerOverview): Promise<Picture> {
+  const [now, page] = await Promise.all([overview(eye), connections(eye, options, ROWS)])
   return { overview: now, rates: before === undefined ? null : ratesOf(before, now), ...page }
 }
 
@@ -105,7 +108,7 @@ const KEYS = /\x1b\[[A-D]|[\s\S]/gu
 
 /** On a terminal, with keys. */
 class Live {
-  readonly #client: Client
+  readonly #eye: Eye
   readonly #options: Options
   readonly #stop = new AbortController()
   #picture: Picture | undefined
@@ -117,8 +120,8 @@ class Live {
   /** What is being typed. */
   #typed: string | undefined
 
-  constructor(client: Client, options: Options) {
-    this.#client = client
+  constructor(eye: Eye, options: Options) {
+    this.#eye = eye
     this.#options = options
   }
 
@@ -136,7 +139,7 @@ class Live {
     stdout.on('resize', onResize)
     try {
       while (!this.#stop.signal.aborted) {
-        if (!this.#isPaused) this.#picture = await look(this.#client, this.#options, this.#picture?.overview)
+        if (!this.#isPaused) this.#picture = await look(this.#eye, this.#options, this.#picture?.overview)
         this.#draw()
         await pause(this.#options.interval, this.#stop.signal)
       }
