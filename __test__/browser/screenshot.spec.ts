@@ -34,7 +34,7 @@ testInChromium('the chat of the guide can be taken a picture of, as the guide sh
     'joe is here',
     'ann: Good morning! Who is in today?',
     'bob: I am, at another server than you.',
-    'joe: Me too, at a third one, which I am about to kill.',
+    'joe: Me too, at a third one. Kill it!',
     'joe is away',
   ])
   const [taken, shown] = [file, join(ROOT, 'docs/guide/images/chat.png')].map(path => readFileSync(path))

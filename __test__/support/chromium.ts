@@ -17,10 +17,12 @@ if (chromium === undefined) {
   )
 }
 
-export async function launch(): Promise<Browser> {
+/** `left`: what playwright-core would pass to it, and is not passed. */
+export async function launch(left: readonly string[] = []): Promise<Browser> {
   const playwright = require('playwright-core') as typeof import('playwright-core')
   return await playwright.chromium.launch({
     executablePath: chromium!,
     args: ['--no-sandbox', '--disable-gpu'],
+    ignoreDefaultArgs: [...left],
   })
 }

@@ -30,7 +30,7 @@ async function takePicture(file) {
     args: ['--no-sandbox', '--disable-gpu'],
   })
   try {
-    const page = await browser.newPage({ viewport: { width: 560, height: 220 }, deviceScaleFactor: 2 })
+    const page = await browser.newPage({ viewport: { width: 560, height: 225 }, deviceScaleFactor: 2 })
     await page.goto(`${address}/?name=ann`)
     const shows = line =>
       page.waitForFunction(
@@ -50,7 +50,7 @@ async function takePicture(file) {
     for (const [who, name, text] of [
       [undefined, 'ann', 'Good morning! Who is in today?'],
       [bob, 'bob', 'I am, at another server than you.'],
-      [joe, 'joe', 'Me too, at a third one, which I am about to kill.'],
+      [joe, 'joe', 'Me too, at a third one. Kill it!'],
     ]) {
       if (who === undefined) await page.fill('#text', text).then(() => page.press('#text', 'Enter'))
       else who.write(text)
