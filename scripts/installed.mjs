@@ -1,5 +1,6 @@
 // Do the packages work where there is nothing but them? Installs the tarballs of the package and of this platform's binary
-// into an empty folder, without Rust on the PATH, and runs what a newcomer would.
+// into an empty folder, without Rust on the PATH, and runs what a newcomer would. Then as a registry has them: without
+// optional packages, and from lockfiles of another platform.
 import {
   copyFileSync,
   cpSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { serveRegistry } from './util/registry.mjs'
 import { run } from './util/run.mjs'
 
 const ECHO = `
@@ -60,10 +62,105 @@ export async function isWorkingInstalled(tarball) {
       if (code !== 0 || !expected.test(text)) return complain(`${command} ${args.join(' ')}:\n${text}`)
     }
     console.log('installed into an empty folder it works: command, import, socket, monitor')
-    return true
+    return await isClearWithoutBinary(tarball, platform, folder, options)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** What the package says where there is no binary: the platform, and what to do. */
+const MISSING = /selvedge cannot load its native binary on \S+-\S+.*Fix: .*without --omit=optional/s
+/** What npm says of a lockfile that lacks packages which are wanted here. */
+const NOT_IN_SYNC =
+  /npm ci.*can only install packages when your package\.json and package-lock\.json.*in sync/s
+const [STRANGER, STRANGE_OS] =
+  process.platform === 'darwin' ? ['selvedge-win32-x64-msvc', 'win32'] : ['selvedge-darwin-arm64', 'darwin']
+
+/** Returns whether whoever has installed no binary is told so, and what helps; and whether that does help. */
+async function isClearWithoutBinary(tarball, platform, folder, options) {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const own = JSON.parse(
+    readFileSync(join(folder, 'empty', 'node_modules', nameOf(platform), 'package.json'), 'utf8'),
+  )
+  const stranger = { name: STRANGER, version, os: [STRANGE_OS] }
+  const optionalDependencies = { [own.name]: version, [STRANGER]: version }
+  const registry = await serveRegistry(await upstreamRegistry(options), [
+    // As `napi prepublish` writes it.
+    { tarball, changes: { optionalDependencies } },
+    { tarball: platform, changes: {} },
+    { manifest: stranger },
+  ])
+  const app = join(folder, 'app')
+  const flags = [
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--registry',
+    registry.url,
+  ]
+  const inApp = { ...options, cwd: app, env: { ...options.env, npm_config_cache: join(folder, 'cache') } }
+  const npm = (...args) => run('npm', [...args, ...flags], inApp)
+  const begin = lock => {
+    rmSync(app, { recursive: true, force: true })
+    mkdirSync(app)
+    writeFileSync(
+      join(app, 'package.json'),
+      JSON.stringify({ private: true, dependencies: { selvedge: version } }),
+    )
+    writeFileSync(join(app, 'echo.mjs'), ECHO)
+    if (lock !== undefined) writeFileSync(join(app, 'package-lock.json'), JSON.stringify(lock))
+  }
+  const works = async () => {
+    const { code, text } = await run(process.execPath, ['echo.mjs'], inApp)
+    return code === 0 && /^it works\s*$/.test(text)
+  }
+  const isTold = async () => {
+    const { code, text } = await run(process.execPath, ['echo.mjs'], inApp)
+    return code !== 0 && MISSING.test(text)
+  }
+  try {
+    begin()
+    if ((await npm('install', '--omit=optional')).code !== 0) return complain('--omit=optional: npm failed')
+    if (!(await isTold())) return complain('without its binary it does not say what to do')
+
+    begin()
+    const { code, text } = await npm('install')
+    if (code !== 0 || !(await works())) return complain(`from a registry:\n${text}`)
+    const lock = JSON.parse(readFileSync(join(app, 'package-lock.json'), 'utf8'))
+    // Another platform writes the same, if it asks the registry of all packages.
+    if (lock.packages[`node_modules/${STRANGER}`] === undefined)
+      return complain('a lockfile has one platform only')
+    begin(lock)
+    if ((await npm('ci')).code !== 0 || !(await works())) return complain('npm ci from a whole lockfile')
+
+    // Some versions of npm leave out what is not theirs (npm/cli#4828).
+    const { [`node_modules/${own.name}`]: _ours, ...packages } = lock.packages
+    const theirs = { ...lock, packages }
+    begin(theirs)
+    const ci = await npm('ci')
+    const isClear = ci.code === 0 ? (await works()) || (await isTold()) : NOT_IN_SYNC.test(ci.text)
+    if (!isClear) return complain(`npm ci from a lockfile of another platform:\n${ci.text}`)
+    begin()
+    if ((await npm('install')).code !== 0 || !(await works()))
+      return complain('without the lockfile it does not work')
+    console.log(
+      `without a binary it says what to do; npm ci from a lockfile of ${STRANGE_OS} ${ci.code === 0 ? 'is told' : 'is refused by npm'}`,
+    )
+    return true
+  } finally {
+    await registry.close()
+  }
+}
+
+async function upstreamRegistry(options) {
+  const { text } = await run('npm', ['config', 'get', 'registry'], options)
+  return text.trim()
+}
+
+/** Returns the name of the package that a file of `npm pack` has. */
+function nameOf(file) {
+  return /([^/\\]+)-\d+\.\d+\.\d+[^/\\]*\.tgz$/.exec(file)[1]
 }
 
 /** Returns the tarball of this platform's binary. */

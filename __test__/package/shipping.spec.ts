@@ -22,14 +22,30 @@ describe('the Dockerfile', () => {
   const last = lines.slice(lines.map(([name]) => name).lastIndexOf('FROM'))
   const of = (name: string): string => last.find(([other]) => other === name)![1]
 
-  test('has instructions that there are, two stages of one image, and no user but node', () => {
+  test('has instructions that there are, two stages of one image, and no user but node, by its number', () => {
     const known = 'ARG FROM WORKDIR COPY RUN ENV USER EXPOSE STOPSIGNAL HEALTHCHECK ENTRYPOINT CMD'.split(' ')
     for (const [name] of lines) expect(known).toContain(name)
     const stages = lines.filter(([name]) => name === 'FROM').map(([, image]) => image.split(' ')[0])
     expect(stages).toEqual([`\${NODE_IMAGE}`, `\${NODE_IMAGE}`])
-    expect([of('USER'), of('STOPSIGNAL')]).toEqual(['node', 'SIGTERM'])
+    expect([of('USER'), of('STOPSIGNAL')]).toEqual(['1000:1000', 'SIGTERM'])
     expect(last.map(([name]) => name)).not.toContain('RUN')
     expect(lines.find(([, what]) => what.startsWith('npm'))![1]).toContain('--omit=dev --ignore-scripts')
+  })
+
+  const has = spawnSync('hadolint', ['--version']).status === 0 ? test : test.skip
+
+  has('has nothing that hadolint would have otherwise', () => {
+    const { status, stdout } = spawnSync('hadolint', [join(ROOT, 'deploy/Dockerfile')], { encoding: 'utf8' })
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+  })
+
+  test('is built by CI on an image that is named by its digest', () => {
+    const steps: { run?: string }[] = (load(text('.github/workflows/ci.yml')) as any).jobs.image.steps
+    const [build, ...others] = steps.filter(({ run }) => run?.includes('docker build'))
+    expect(others).toEqual([])
+    expect(build!.run).toMatch(
+      /RepoDigests 0[\s\S]*@sha256:[\s\S]*docker build --build-arg NODE_IMAGE="\$image"/,
+    )
   })
 
   test('starts a broker', async () => {
