@@ -204,6 +204,8 @@ export declare class Server extends EventEmitter<{
   listen(subject?: string, backlog?: number, listener?: () => void): this
   listen(subject?: string, listener?: () => void): this
   listen(anyPort: 0, host?: string, backlog?: number, listener?: () => void): this
+  listen(anyPort: 0, host?: string, listener?: () => void): this
+  listen(anyPort: 0, backlog?: number, listener?: () => void): this
   listen(anyPort: 0, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
   listen(listener?: () => void): this
