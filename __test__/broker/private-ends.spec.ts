@@ -83,6 +83,8 @@ describeFabrics(
         `chat.server.s1.${socket.id}`,
         'chat.server.s1.mallory',
         'other.server.s1.mallory~1',
+        'chat.server.rooms.mallory~1',
+        'api.v1.server.rooms.mallory~1',
         '_INBOX_ann',
         'user.ann.x',
       ]) {

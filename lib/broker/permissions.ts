@@ -86,7 +86,8 @@ function isOfServer(type: 'pub' | 'sub', { side, server, id }: End): boolean {
 function isOfClient(type: 'pub' | 'sub', { side, server, id }: End, owner: string): boolean {
   const isOwn = id?.startsWith(owner + NAME_END) === true && id.length > owner.length + NAME_END.length
   if (type === 'sub') return side === 'client' && isOwn
-  return side === 'server' && (server === 'status' || isOwn)
+  // What servers say about rooms is for no client.
+  return side === 'server' && server !== 'rooms' && (server === 'status' || isOwn)
 }
 
 /** A pattern that would hear more than one subject of somebody's ends is no matter of `other`. */
