@@ -12,7 +12,7 @@ server.on('connection', socket => {
   console.log('connection')
   socket.on('data', (data, headers) => {
     console.log('server got', data, headers)
-    socket.write(`re:${data}`, headers)
+    if (typeof data === 'string') socket.write(`re:${data}`, headers) // a client can write any value
   })
   socket.on('request', mesg => {
     mesg.respondSync(`answer to ${mesg.data}`)

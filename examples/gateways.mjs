@@ -16,7 +16,11 @@ for (const [one, other] of nats ? places : places.slice(0, 2)) {
   const jobs = await server.subscribe('double', { queue: 'workers' })
   jobs.emitter.on('message', message => message.respond(message.data * 2))
   const listener = server.socket.listen('chat')
-  listener.on('connection', socket => socket.on('data', text => socket.write(text.toUpperCase())))
+  listener.on('connection', socket => {
+    socket.on('data', text => {
+      if (typeof text === 'string') socket.write(text.toUpperCase()) // a client can write any value
+    })
+  })
 
   const answer = await client.request('double', 21)
   const socket = client.socket.connect('chat')

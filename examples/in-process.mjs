@@ -7,7 +7,11 @@ const guest = connect({ noCache: true })
 
 let sum = 0
 const listener = host.socket.listen('sums')
-listener.on('connection', socket => socket.on('data', n => (sum += n)))
+listener.on('connection', socket => {
+  socket.on('data', n => {
+    if (typeof n === 'number') sum += n // a client can write any value
+  })
+})
 
 const socket = guest.socket.connect('sums')
 for (let n = 1; n <= 100; n++) {

@@ -13,7 +13,11 @@ for (const address of new Set(addresses)) {
   const jobs = await server.subscribe('double')
   jobs.emitter.on('message', message => message.respond(message.data * 2))
   const listener = server.socket.listen('chat')
-  listener.on('connection', socket => socket.on('data', text => socket.write(text.toUpperCase())))
+  listener.on('connection', socket => {
+    socket.on('data', text => {
+      if (typeof text === 'string') socket.write(text.toUpperCase()) // a client can write any value
+    })
+  })
 
   const answer = await client.request('double', 21)
   const socket = client.socket.connect('chat')

@@ -5,7 +5,8 @@ import { init } from 'selvedge'
 import { over } from 'selvedge/net'
 
 const broker = init({ port: null })
-const database = tcp.createServer(socket => socket.pipe(socket))
+// A stream that is reset, and has no listener of `error`, would end the process.
+const database = tcp.createServer(socket => socket.on('error', console.error).pipe(socket))
 await once(database.listen(0, '127.0.0.1'), 'listening')
 
 // Beside the database, and beside its client.

@@ -14,6 +14,7 @@ const tls = over(client)
 const server = tls.createServer(
   { key: pem('server.key'), cert: pem('server'), ca, requestCert: true },
   socket => {
+    socket.on('error', console.error) // a peer that resets its stream would end the process
     socket.end(socket.authorized ? `welcome, ${socket.getPeerCertificate().subject.CN}` : 'welcome')
   },
 )

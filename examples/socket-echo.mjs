@@ -9,7 +9,9 @@ const address = `http://127.0.0.1:${server.address().port}`
 const host = connect({ address, noCache: true })
 const listener = host.socket.listen('echo')
 listener.on('connection', socket => {
-  socket.on('data', (data, headers) => socket.write(data.toUpperCase(), { headers }))
+  socket.on('data', (data, headers) => {
+    if (typeof data === 'string') socket.write(data.toUpperCase(), { headers }) // a client can write any value
+  })
   socket.on('request', message => message.respond(`${message.data}, and you?`))
 })
 

@@ -6,6 +6,7 @@ import { connect, createServer, Draft, ResponseDraft } from 'selvedge/sockety'
 const echo = new ResponseDraft().stream().optimize()
 const server = createServer(connection =>
   connection.on('message', async message => {
+    if (!message.stream) return message.reject() // what a message has is up to the other end
     const response = message.respond(echo())
     const shout = new Transform({
       transform: (chunk, _, done) => done(null, chunk.toString().toUpperCase()),

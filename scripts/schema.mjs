@@ -123,7 +123,10 @@ function usersSchema() {
   const patterns = { type: 'array', items: { type: 'string' } }
   const known = {
     pub: { ...patterns, description: 'Patterns to publish to, and to send requests to.' },
-    sub: { ...patterns, description: 'Patterns to subscribe to.' },
+    sub: {
+      ...patterns,
+      description: 'Patterns to subscribe to; they include the ends of sockets, not inboxes.',
+    },
     reply: { ...patterns, description: 'Subjects of services that they offer.' },
     listen: { ...patterns, description: 'Subjects on which they accept sockets.' },
     connect: { ...patterns, description: 'Subjects to which they connect sockets.' },

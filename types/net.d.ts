@@ -314,7 +314,8 @@ export declare function createServer(
 
 /**
  * @example
- * const server = net.createServer(socket => socket.pipe(socket)).listen('echo')
+ * // Each accepted stream needs a listener of `error`: without one, a peer that resets its stream ends the process.
+ * const server = net.createServer(socket => socket.on('error', console.error).pipe(socket)).listen('echo')
  * net.connect('echo').end('hello').pipe(process.stdout)
  */
 export declare function connect(

@@ -66,6 +66,7 @@ test.each<[string, Partial<Rules>, 'pub' | 'sub', string, boolean]>([
   ['inboxes are private', { sub: ['>'] }, 'sub', '_INBOX.*.*', false],
   ['unless the role says so', { sub: ['>'], inboxes: true }, 'sub', '>', true],
   ['a wide pattern is fine elsewhere', { sub: ['>'] }, 'sub', 'a.>', true],
+  ['and hears the ends of sockets', { sub: ['>'] }, 'sub', 'chat.a.client.ann~1', true],
   ['a client asks servers', { connect: ['chat.*'] }, 'pub', 'chat.a.server.status', true],
   ['a client asks servers', { connect: ['chat.*'] }, 'pub', 'chat.a.server.x.y', true],
   ['of its subjects', { connect: ['chat.*'] }, 'pub', 'mail.a.server.x.y', false],
