@@ -3,6 +3,7 @@
 
 mod ends;
 mod holding;
+mod leaving;
 mod orphans;
 mod stage;
 mod ttl;

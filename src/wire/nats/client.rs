@@ -39,7 +39,7 @@ pub struct Client {
     probes: u64,
     dropped: u64,
     /// How often who uses it has said that the connection may end: that nothing more is asked, and then that
-    /// all is answered.
+    /// all is answered. A client, and no gateway, says the same once before, at the sign-in.
     words: u8,
 }
 
@@ -85,7 +85,7 @@ impl Client {
 
     /// Returns the end of a connection that a gateway has.
     pub(super) fn of_gateway(info: ServerInfo) -> Self {
-        Self { is_gateway: true, ..Self::new(info) }
+        Self { is_gateway: true, words: SIGN_IN_WORDS, ..Self::new(info) }
     }
 
     /// Returns the operation that says that a server did not let this client in.
@@ -152,12 +152,12 @@ impl Client {
 
     /// Returns whether nothing more is asked, as was said.
     pub fn is_quiet(&self) -> bool {
-        self.words > 0
+        self.words > SIGN_IN_WORDS
     }
 
     /// Returns whether all that was asked is answered, as was said.
     pub fn has_answers(&self) -> bool {
-        self.words > 1
+        self.words > SIGN_IN_WORDS + 1
     }
 
     /// Returns whether the server has settled all that was sent.
@@ -430,6 +430,8 @@ fn sign_in(info: &ServerInfo, user: Result<Json, OpError>) -> Info {
 
 /// Operations that may be unsettled at once.
 const MAX_UNSETTLED: usize = 16 * 1024;
+/// What a client says once it knows the server.
+const SIGN_IN_WORDS: u8 = 1;
 /// The most that a server that was told of a smaller limit since may send beyond it.
 const MESSAGE_SLACK_BYTES: usize = 64 * 1024;
 /// Room in a message beside its payload and the application's headers.
