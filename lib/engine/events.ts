@@ -4,6 +4,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Failure } from '../values/failure'
 import {
+  beginTurn,
   beginWalk,
   clearInterruption,
   isInterrupted,
@@ -23,6 +24,7 @@ import {
   SOCKET_REQUEST_RECEIVED,
   SOCKET_STATE,
   SOCKET_TIMED,
+  SOCKETY_RECORDS,
 } from './kinds'
 import { native } from './native'
 
@@ -65,7 +67,10 @@ let handle = 0
 export function route(handle: number, target: Target): void {
   if (!opened) {
     opened = true
-    native.open(turn)
+    native.open(() => {
+      beginTurn()
+      turn()
+    })
   }
   if (targets.size === 0) native.setOpen(true)
   // Nothing is destroyed with it, so nobody has to watch when it is collected.
@@ -212,5 +217,5 @@ function begin(): void {
 
 /** Whether a record has several messages, and its rest can be read later. */
 function isMany(kind: number): boolean {
-  return kind === SOCKET_DATA_MANY || kind === DELIVERED_MANY
+  return kind === SOCKET_DATA_MANY || kind === DELIVERED_MANY || kind === SOCKETY_RECORDS
 }

@@ -13,7 +13,7 @@ import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
 import { checkSubscribeSubject } from '../values/subjects'
-import { isInterrupted } from '../values/throw-async'
+import { isInterrupted, isTurnOver } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 import { SUBSCRIPTION_SHAPE } from './options'
@@ -198,7 +198,7 @@ class Shared implements Target, SharedSubscription {
       for (const member of this.members) member.handleLeftOut(messages)
     } else if (kind === DELIVERED_MANY) {
       if (!event.isResumed) this.#subject = event.str()
-      while (event.more && this.members.length > 0 && !isInterrupted()) {
+      while (event.more && this.members.length > 0 && !isInterrupted() && !isTurnOver()) {
         const incoming = event.part()
         this.#context.countReceived(incoming.end - incoming.start)
         this.#deliver(new Message(this.#responder, this.#subject, event.partHeaders, null, incoming))

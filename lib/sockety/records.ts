@@ -1,6 +1,7 @@
 // Reads records of the engine: what has come for a connection, packed (docs/internals/boundary.md).
 import { Buffer } from 'node:buffer'
 import type { EventReader } from '../engine/event-reader'
+import { isInterrupted, isTurnOver } from '../values/throw-async'
 import { actionAt } from './actions'
 import { UUID } from './uuid'
 
@@ -54,10 +55,10 @@ export interface RecordSink<Body> {
   handleGoAway(): void
 }
 
-/** Reads all records up to the end of the reader's current record. */
+/** Reads records up to the end of the reader's current one, or of the turn: then it is called again for the rest. */
 export function readRecords<Body>(reader: EventReader, sink: RecordSink<Body>): void {
   const { buf, end } = reader
-  while (reader.pos < end) {
+  while (reader.pos < end && !isInterrupted() && !isTurnOver()) {
     switch (buf[reader.pos++]) {
       case MESSAGE:
         readMessage(reader, sink)

@@ -8,10 +8,20 @@ enum Stop {
   Thrown,
   /** What an earlier event settled goes on first. */
   Settled,
+  /** The turn of the event loop is over. */
+  Tired,
 }
+
+/**
+ * Messages that are dispatched in a turn of the event loop. Then timers, I/O, and what the program's promises go on with have
+ * theirs: what many messages have begun is not let grow.
+ */
+const MAX_A_TURN = 2048
 
 let stop: Stop = Stop.None
 let hasSettled = false
+/** In this turn. */
+let dispatched = 0
 
 /**
  * Throws an error of a user's handler as an uncaught exception, as Node.js does, where it cannot interrupt
@@ -44,14 +54,33 @@ export function noteSettled(): void {
 
 /** Called before a handler: whether it has to wait. Then nothing more is dispatched before `resumeWalk`. */
 export function mustWait(): boolean {
+  if (isTurnOver()) return true
   if (hasSettled) stop = Stop.Settled
   return hasSettled
+}
+
+/** The same for messages that nothing settled goes before. */
+export function isTurnOver(): boolean {
+  if (dispatched >= MAX_A_TURN) {
+    stop = Stop.Tired
+    return true
+  }
+  dispatched += 1
+  return false
+}
+
+/** Called by the event loop, before anything is dispatched. */
+export function beginTurn(): void {
+  dispatched = 0
 }
 
 /** Calls `walk` when it is the turn of the handlers that wait. */
 export function resumeWalk(walk: () => void): void {
   if (stop !== Stop.Settled) {
-    nextTurn(walk)
+    nextTurn(() => {
+      beginTurn()
+      walk()
+    })
     return
   }
   afterMicrotasks(walk)

@@ -1,0 +1,128 @@
+// However many messages have come, the event loop goes round between them: timers, I/O and what promises go on with have their turn.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ServerSocket } from 'selvedge'
+import { Draft } from 'selvedge/sockety'
+import { closeAll, dial, listen as listenSockety, portOf } from '../sockety/pairs'
+import { describeFabrics } from '../support/fabrics'
+import { pair } from '../support/sockets'
+
+const COUNT = 30_000
+/** What one turn dispatches, twice: the engine may wake JavaScript once more before the loop goes round. */
+const MOST_BETWEEN = 2 * 2048
+
+/** Counts the calls between two turns of the event loop. */
+class Turns {
+  most = 0
+  #calls = 0
+  #isOver = false
+
+  constructor() {
+    void this.#watch()
+  }
+
+  count(): void {
+    this.#calls += 1
+    this.most = Math.max(this.most, this.#calls)
+  }
+
+  end(): void {
+    this.#isOver = true
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      await nextTurn()
+      this.#calls = 0
+    }
+  }
+}
+
+const SOCKETS = { maxQueueSize: COUNT + 1 }
+
+describeFabrics('a turn of the event loop', fabric => {
+  let turns: Turns
+  beforeEach(() => {
+    turns = new Turns()
+  })
+  afterEach(() => turns.end())
+
+  async function sockets(): Promise<ServerSocket> {
+    const { server, socket } = await pair(fabric, { listen: SOCKETS, connect: SOCKETS })
+    for (let n = 0; n < COUNT; n++) socket.write(n)
+    return server
+  }
+
+  test('has so many messages of a socket', async () => {
+    const server = await sockets()
+    let seen = 0
+    await new Promise<void>(resolve =>
+      server.on('data', () => {
+        turns.count()
+        if (++seen === COUNT) resolve()
+      }),
+    )
+    expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  })
+
+  test('has so many requests, and answers them before it has more', async () => {
+    const { server, socket } = await pair(fabric, { listen: SOCKETS, connect: SOCKETS })
+    let [open, most] = [0, 0]
+    server.handle(async n => {
+      turns.count()
+      most = Math.max(most, ++open)
+      await null
+      open -= 1
+      return n
+    })
+    const answers = await Promise.all(
+      Array.from({ length: 5000 }, (_, n) => socket.request(n, { timeout: 50_000 })),
+    )
+    expect(answers.map(({ data }) => data)).toEqual(Array.from({ length: 5000 }, (_, n) => n))
+    expect(most).toBeLessThanOrEqual(2048)
+    expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  })
+
+  test('has so many messages of a subscription', async () => {
+    const [reader, writer] = [fabric.client(), fabric.client()]
+    const subscription = await reader.subscribe('flood')
+    let seen = 0
+    const all = new Promise<void>(resolve =>
+      subscription.emitter.on('message', () => {
+        turns.count()
+        if (++seen === COUNT) resolve()
+      }),
+    )
+    for (let n = 0; n < COUNT; n++) {
+      if (n % 5000 === 0) await writer.publish('flood', n)
+      else writer.publishSync('flood', n)
+    }
+    await all
+    expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  })
+})
+
+test('a turn of the event loop has so many messages of Sockety, and answers them before it has more', async () => {
+  const turns = new Turns()
+  const server = await listenSockety()
+  let [open, most] = [0, 0]
+  server.on('connection', connection =>
+    connection.on('message', async message => {
+      turns.count()
+      most = Math.max(most, ++open)
+      await null
+      open -= 1
+      message.fastReply(7)
+    }),
+  )
+  try {
+    const connection = await dial(portOf(server))
+    const add = Draft.for('add')
+    const answers = await Promise.all(Array.from({ length: 10_000 }, () => connection.send(add()).response()))
+    expect(answers.filter(answer => answer !== 7)).toEqual([])
+    expect(most).toBeLessThanOrEqual(2048)
+    expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  } finally {
+    turns.end()
+    await closeAll()
+  }
+})
