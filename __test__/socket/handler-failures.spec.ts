@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { DataEncoding, type ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
+import { rejection } from '../support/messages'
 import { join, listening, pair } from '../support/sockets'
 
 /** A value of so many levels. */
@@ -83,6 +84,17 @@ describeFabrics('a handler that fails because of the other side', fabric => {
     const [server] = await connection
     expect(await failed).toMatchObject({ code: expect.anything() })
     expect(server.state).toBe('closed')
+    await expectServed(fabric, listener)
+  })
+
+  test.each(['throws', 'rejects'])('since a peer of Conat’s protocol asks what it %s for', async how => {
+    const { listener, server, socket } = await pair(fabric, { connect: { stream: false } })
+    server.on('request', ({ data }) => {
+      if (how === 'rejects') return Promise.reject(new TypeError(`not ${data}`))
+      throw new TypeError(`not ${data}`)
+    })
+    expect(await rejection(socket.request('this', { timeout: 50 }))).toMatchObject({ code: 408 })
+    expect(server.state).toBe('ready')
     await expectServed(fabric, listener)
   })
 

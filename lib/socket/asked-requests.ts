@@ -18,11 +18,14 @@ import { CHANNELS } from '../telemetry/channels'
 import { passedSocketHeadersText } from '../values/headers'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
+import { leaveUnanswered } from './handler-failures'
 import type { Lifecycle } from './lifecycle'
 import { StreamRequest } from './stream-request'
 
 /** The socket: an emitter of `request`. */
 export interface AskedOwner extends commands.Consumer {
+  /** Returns its name in texts. */
+  describe(): string
   /** The subject on which it is asked and answered. */
   readonly ownSubject: string
   /** What spans call it. */
@@ -256,7 +259,14 @@ export class AskedRequests {
 
   /** Calls the handlers of a request. Returns whether there were any. */
   #announce(message: Message): boolean {
-    const call = (): boolean => this.#lifecycle.announce('request', message)
+    const call = (): boolean => {
+      try {
+        return this.#owner.emit('request', message)
+      } catch (error) {
+        leaveUnanswered(this.#owner, error)
+        return true
+      }
+    }
     return isHandlingWatched() ? this.#owner.watch(true, message.headers, call) : call()
   }
 

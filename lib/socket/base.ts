@@ -46,7 +46,7 @@ import type { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { NO_COUNTERS, type SocketCounters } from './counters'
 import { openDuplex, pipeError } from './duplex'
-import { excuses } from './handler-failures'
+import { excuses, leaveUnanswered } from './handler-failures'
 import { type Answer, handleRequests } from './handling'
 import type { DataIterator } from './inbox'
 import type { KeptRequests } from './kept-requests'
@@ -145,7 +145,8 @@ export abstract class ConatSocketBase
 
   /** A handler that returned a promise has failed. @internal */
   override [EventEmitter.captureRejectionSymbol](error: Error, ...[event]: unknown[]): void {
-    if (event !== 'data' || !excuses(this, event, error)) void Promise.reject(error)
+    if (event === 'request') leaveUnanswered(this, error)
+    else if (event !== 'data' || !excuses(this, event, error)) void Promise.reject(error)
   }
 
   abstract get role(): 'client' | 'server'

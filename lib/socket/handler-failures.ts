@@ -1,5 +1,6 @@
 // Handlers that fail with an error of selvedge's own. A peer can cause most of these: it leaves, does not answer, does not read, or
 // sends what cannot be passed on. So they end the socket whose event was being handled, and not the process.
+import { errorHeaders } from '../messaging/error-headers'
 import { FabricError } from '../values/errors'
 
 /** The socket whose event was being handled. */
@@ -11,7 +12,7 @@ interface Handled {
   abortFor(error: FabricError): void
 }
 
-/** Codes that the process has been warned of. */
+/** What the process has been warned of. */
 const warned = new Set<unknown>()
 
 /** Ends the socket if `error`, which a handler of `event` has thrown, is one of selvedge's own. Returns whether it is. */
@@ -23,11 +24,24 @@ export function excuses(socket: Handled, event: string, error: unknown): boolean
   return true
 }
 
-/** Once for each code: it may be a mistake of the program. */
+/**
+ * A handler of a request over Conat's protocol has failed, which has no answers that are errors. Whether a peer speaks that is the
+ * peer's choice, and what a handler fails with is an answer otherwise: the process goes on, and the request has no answer.
+ */
+export function leaveUnanswered(socket: { describe(): string }, error: unknown): void {
+  const { error: message, code } = errorHeaders(error)
+  const what = `a handler of 'request' failed, so a request of ${socket.describe()} has no answer`
+  warnOnce(`request ${code}`, `${what}: ${message}`)
+}
+
 function warn(socket: Handled, event: string, { code, message }: FabricError): void {
-  if (warned.has(code) || warned.size >= MAX_WARNINGS) return
-  warned.add(code)
-  const text = `a handler of '${event}' failed, so ${socket.describe()} was closed: ${message} (${code})`
+  warnOnce(code, `a handler of '${event}' failed, so ${socket.describe()} was closed: ${message} (${code})`)
+}
+
+/** It may be a mistake of the program. */
+function warnOnce(key: unknown, text: string): void {
+  if (warned.has(key) || warned.size >= MAX_WARNINGS) return
+  warned.add(key)
   process.emitWarning(text, { code: 'SELVEDGE_HANDLER_FAILED' })
 }
 
