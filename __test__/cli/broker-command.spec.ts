@@ -48,6 +48,16 @@ describe('the broker', () => {
       stderr: expect.stringMatching(/EADDRINUSE[\s\S]*try: another --unix path/),
     })
     await first.stop()
+    writeFileSync(join(folder, 'file'), '')
+    for (const [other, what] of [
+      [join(folder, 'file'), 'a plain file'],
+      [folder, 'a folder'],
+    ] as const) {
+      const stderr = expect.stringMatching(RegExp(`EADDRINUSE[\\s\\S]*${what} is at this one, and no socket`))
+      for (const check of [[], ['--check']]) {
+        expect(await run(['broker', ...check, '--unix', other])).toMatchObject({ exit: 1, stderr })
+      }
+    }
     const missing = await run(['broker', '--unix', join(folder, 'none', 'x.sock')])
     expect(missing).toMatchObject({
       exit: 1,

@@ -134,6 +134,15 @@ test.each(['unix:/nowhere/x.sock', './x.sock'])('a Unix socket that is missing: 
   expect(exit).toBe(8)
 })
 
+test('what is no Unix socket', async () => {
+  const path = join(folder, 'plain')
+  writeFileSync(path, '')
+  const { lines } = await told('--server', `unix:${path}`)
+  expect(lines).toEqual([
+    expect.stringMatching(/^FAIL +tcp .*→ a plain file is at that path, and no socket: check the path/),
+  ])
+})
+
 test('another path', async () => {
   const { lines } = await told('--path', '/other')
   expect(lines).toEqual([expect.stringMatching(/^FAIL +signin .*→ .*check the port and --path/)])

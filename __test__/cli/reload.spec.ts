@@ -105,6 +105,24 @@ test('a renewed certificate is shown to whoever comes next, and one that cannot 
   expect(await serialOf(url)).not.toBe(before)
 })
 
+test('a certificate that has ended is taken with a warning', async () => {
+  const [old, ended] = [material('server'), material('expired')]
+  write('cert.pem', old.cert)
+  write('key.pem', old.key)
+  const { hangUp } = await start('--tls-cert', at('cert.pem'), '--tls-key', at('key.pem'))
+  write('cert.pem', ended.cert)
+  write('key.pem', ended.key)
+  const warning = /warning: \S+cert\.pem: the certificate of .* ended on Jan {2}1 00:00:00 2021 GMT\n/
+  await hangUp(warning)
+  const files = { certFile: 'cert.pem', keyFile: 'key.pem' }
+  write('broker.jsonc', { port: 0, ssl: files })
+  const checked = await runCommand(['broker', '--check', '-c', at('broker.jsonc')])
+  expect(checked).toMatchObject({ exit: 0, stderr: expect.stringMatching(warning) })
+  write('cert.pem', old.cert)
+  write('key.pem', old.key)
+  expect((await runCommand(['broker', '--check', '-c', at('broker.jsonc')])).stderr).toBe('')
+})
+
 test('limits of the file; what needs a restart is named', async () => {
   write('broker.jsonc', { maxConnections: 1 })
   const { url, hangUp } = await start('-c', at('broker.jsonc'))

@@ -69,12 +69,19 @@ describe('connections that are not made', () => {
     await exposed.until(/exposing/)
     await attempt()
     await exposed.until(/no connection to 127\.0\.0\.1:\d+: connect ECONNREFUSED/)
+    // Another cause with the same code.
+    await forwarded.until(/no connection to db: what is exposed there refuses/)
+    await attempt()
     target = createServer(socket => socket.end('rows')).listen(port, '127.0.0.1')
     await once(target, 'listening')
     for (let round = 0; round < 2; round += 1) expect(await attempt()).toBe('rows')
     const [there, here] = [await exposed.stop(), await forwarded.stop()]
     const told = (text: string): string[] => text.match(/^(?:no connection|connected) .*$/gm) ?? []
-    expect(told(here.stderr)).toEqual(['no connection to db: nobody exposes it', 'connected to db'])
+    expect(told(here.stderr)).toEqual([
+      'no connection to db: nobody exposes it',
+      expect.stringMatching(/^no connection to db: what is exposed there refuses/),
+      'connected to db',
+    ])
     expect(told(there.stderr)).toEqual([
       `no connection to 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
       `connected to 127.0.0.1:${port}`,

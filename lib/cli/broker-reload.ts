@@ -5,6 +5,7 @@ import type { UsersFile } from '../../types/users'
 import { countingFailures } from '../config/reload'
 import type { ConatServer } from '../index'
 import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
+import { warnOfTimes } from './certificates'
 import { textOf } from './failure'
 import type { Terminal } from './terminal'
 
@@ -28,7 +29,7 @@ const LIMITS = [
 
 export function reloadAtHangup(server: ConatServer, running: Running, terminal: Terminal): void {
   process.on('SIGHUP', () => {
-    countingFailures(() => reload(server, running)).then(
+    countingFailures(() => reload(server, running, terminal)).then(
       restart => {
         terminal.say(`read again: ${running.users === undefined ? '' : 'users, '}certificates, limits`)
         if (restart.length > 0) terminal.say(`changed, but only at the next start: ${restart.join(', ')}`)
@@ -39,7 +40,7 @@ export function reloadAtHangup(server: ConatServer, running: Running, terminal: 
 }
 
 /** All of the new files or, if one has a mistake, all of the old. Returns the keys that need a restart. */
-async function reload(server: ConatServer, running: Running): Promise<string[]> {
+async function reload(server: ConatServer, running: Running, terminal: Terminal): Promise<string[]> {
   const { options, settings, users, usersPath } = running
   const next = settingsOf(options)
   // A mistake in it shows before anything has changed.
@@ -53,6 +54,7 @@ async function reload(server: ConatServer, running: Running): Promise<string[]> 
     throw error
   }
   if (users !== undefined) server.revalidate()
+  warnOfTimes(next.settings, next.certificates, terminal)
   running.settings = {
     ...settings,
     ...limitsOf(next.settings),

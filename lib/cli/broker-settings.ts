@@ -3,6 +3,7 @@ import type { ServerOptions, TlsServerOptions } from '../../index'
 import type { UsersFile } from '../../types/users'
 import type { Path } from '../config/jsonc'
 import { usersFile } from '../users'
+import type { CertificateFiles } from './certificates'
 import { readConfig } from './config-file'
 import { file, secret } from './connection'
 import { UsageError } from './failure'
@@ -35,6 +36,7 @@ export interface BrokerSettings {
   settings: ServerOptions
   drainDeadline: number
   usersPath: string | undefined
+  certificates: CertificateFiles | undefined
   /** An error about the users file, at the place where it is named. */
   usersError(text: string): Error
 }
@@ -77,6 +79,7 @@ export function settingsOf(options: BrokerArguments): BrokerSettings {
     settings,
     drainDeadline: options.drainDeadline ?? config?.drain.deadline ?? 10_000,
     usersPath: options.users ?? config?.usersFile,
+    certificates: given.ssl === undefined ? config?.certificates : certificatesOf(options),
     usersError: text =>
       options.users === undefined && config !== undefined
         ? config.error(['usersFile'], text)
@@ -102,6 +105,13 @@ function argumentSettings(options: BrokerArguments): ServerOptions {
   const ssl = tlsOf(options)
   if (ssl !== undefined) settings.ssl = ssl
   return settings
+}
+
+function certificatesOf({ tlsCert, tlsCa }: BrokerArguments): CertificateFiles {
+  return {
+    ...(tlsCert === undefined ? {} : { cert: tlsCert }),
+    ...(tlsCa === undefined ? {} : { ca: tlsCa }),
+  }
 }
 
 function argumentOrigins(options: BrokerArguments): Origin[] {

@@ -1,17 +1,20 @@
 // selvedge broker: a broker in one line.
-import { constants } from 'node:fs'
+import { constants as modes } from 'node:fs'
 import { access } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { ServerOptions } from '../../index'
 import { type ConatServer, init, isValidSubjectWithoutWildcards } from '../index'
 import { reloadAtHangup } from './broker-reload'
 import { type BrokerArguments, settingsOf, usersOf } from './broker-settings'
+import { warnOfTimes } from './certificates'
 import { examples, talking } from './command'
 import { CommandError, codeOf, EXIT, textOf } from './failure'
 import { keepWatchdogQuiet, tellServiceManager } from './service-manager'
 import { stopped } from './stopping'
 import { Terminal } from './terminal'
+import { inPlaceOfSocket } from './unix-path'
 import { collected, count, period, port } from './values'
 import { version } from './version'
 
@@ -60,6 +63,7 @@ async function run(options: BrokerArguments): Promise<void> {
   const broker = settingsOf(options)
   const { settings, drainDeadline, usersPath } = broker
   const users = await usersOf(broker)
+  warnOfTimes(settings, broker.certificates, terminal)
   if (options.check === true) return check(settings, terminal, options)
   const stop = stopped()
   const server = init(
@@ -102,7 +106,7 @@ function sayUpstream(server: ConatServer, terminal: Terminal): void {
 }
 
 async function check(settings: ServerOptions, terminal: Terminal, { json }: BrokerArguments): Promise<void> {
-  await checkFolder(settings)
+  await checkPath(settings)
   const { ssl, monitor, metrics, systemAccountPassword, upstream, ...rest } = settings
   const plan = {
     ...rest,
@@ -116,18 +120,26 @@ async function check(settings: ServerOptions, terminal: Terminal, { json }: Brok
   else await terminal.line(`would listen on ${urlOf(settings)}`)
 }
 
-/** Throws what a start would say of a Unix socket whose folder is not there, or not this user's. */
-async function checkFolder(settings: ServerOptions): Promise<void> {
+const KNOWN = new Set<string | undefined>(['ENOENT', 'EACCES', 'EADDRINUSE'])
+/** As Node.js says it. */
+const TAKEN = Object.assign(Error('EADDRINUSE: address already in use, bind'), {
+  code: 'EADDRINUSE',
+  errno: -constants.errno.EADDRINUSE,
+})
+
+/** Throws what a start would say of a Unix socket whose folder is not there or not this user's, or where a file is. */
+async function checkPath(settings: ServerOptions): Promise<void> {
   const { socketPath } = settings
   if (socketPath === undefined) return
   try {
     // The dot: of a file that is no folder.
-    await access(`${dirname(socketPath)}/.`, constants.W_OK | constants.X_OK)
+    await access(`${dirname(socketPath)}/.`, modes.W_OK | modes.X_OK)
+    if (inPlaceOfSocket(socketPath, 'listens') !== undefined) throw TAKEN
   } catch (reason) {
     const { code, errno = 0, message } = reason as NodeJS.ErrnoException
     const [, text = message] = /^\w+: (.+?),/.exec(message) ?? []
     const told = `${text[0]!.toUpperCase()}${text.slice(1)} (os error ${-errno})`
-    const known = code === 'ENOENT' || code === 'EACCES' ? code : 'ERR_LISTEN'
+    const known = KNOWN.has(code) ? code : 'ERR_LISTEN'
     const error = Object.assign(Error(`cannot listen on ${socketPath}: ${told}`), { code: known })
     throw cannotListen(error, settings)
   }
@@ -186,8 +198,11 @@ function portHint(code: string | number | undefined, wanted: ServerOptions['port
 
 function fileHint(code: string | number | undefined, path: string): string | undefined {
   switch (code) {
-    case 'EADDRINUSE':
+    case 'EADDRINUSE': {
+      const other = inPlaceOfSocket(path, 'listens')
+      if (other !== undefined) return `another --unix path: ${other} is at this one, and no socket`
       return `another --unix path: a broker listens at this one (selvedge doctor --server unix:${path})`
+    }
     case 'ENOENT':
       return `mkdir -p ${dirname(path)}: the folder has to be there`
     case 'EACCES':

@@ -3,12 +3,15 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { DrainOptions, ServerOptions } from '../../index'
 import { JsoncFile, nameOf, type Path } from '../config/jsonc'
+import type { CertificateFiles } from './certificates'
 import type { Origin } from './refused-setting'
 
 export interface Config {
   settings: ServerOptions
   drain: DrainOptions
   usersFile?: string
+  /** Where the certificates of `ssl` come from. */
+  certificates: CertificateFiles
   /** Of each setting, what is inside others included. */
   origins: Origin[]
   /** An error that names the place of a value. */
@@ -85,12 +88,20 @@ export function readConfig(path: string): Config {
   const file = new JsoncFile(path)
   const settings: Record<string, unknown> = {}
   const origins: Origin[] = []
-  const config: Config = { settings, drain: {}, origins, error: (at, text) => file.error(at, text) }
+  const config: Config = {
+    settings,
+    drain: {},
+    certificates: {},
+    origins,
+    error: (at, text) => file.error(at, text),
+  }
   for (const [key, value] of file.entries([], KEYS)) {
     if (key === 'drain') config.drain = drainOf(file)
     else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, [key]))
-    else if (isSection(key, value)) settings[key] = section(file, key)
-    else if (key !== '$schema') settings[key] = withVariables(file, [key], value)
+    else if (isSection(key, value)) {
+      settings[key] = section(file, key)
+      if (key === 'ssl') config.certificates = certificatesOf(file, value as object)
+    } else if (key !== '$schema') settings[key] = withVariables(file, [key], value)
   }
   for (const [key, value] of Object.entries(settings)) {
     const files = isSection(key, value) ? SECTIONS[key]!.files : undefined
@@ -118,6 +129,14 @@ function drainOf(file: JsoncFile): DrainOptions {
     throw file.error(['drain', name], `drain.${name} must be a number of milliseconds`)
   }
   return drain
+}
+
+function certificatesOf(file: JsoncFile, ssl: object): CertificateFiles {
+  const named = (name: string): string => resolve(dirname(file.path), text(file, ['ssl', name]))
+  return {
+    ...('certFile' in ssl ? { cert: named('certFile') } : {}),
+    ...('caFile' in ssl ? { ca: named('caFile') } : {}),
+  }
 }
 
 /** `true`, an address and a list of these stand for a section. */

@@ -7,6 +7,7 @@ import { type CommonOptions, file } from './connection'
 import { proxyFor } from './doctor-advice'
 import type { Check, Finding, Surroundings } from './doctor-findings'
 import { codeOf, textOf } from './failure'
+import { inPlaceOfSocket } from './unix-path'
 import { version } from './version'
 
 const DAY = 86_400_000
@@ -149,8 +150,7 @@ const PORT_ADVICE: Readonly<Record<string, string>> = {
 }
 const FILE_ADVICE: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket: start a broker (selvedge broker --unix PATH), or check the path',
-  ECONNREFUSED:
-    'nothing listens at it any more, or it is no socket: start the broker again, or check the path',
+  ECONNREFUSED: 'nothing listens at it any more: start the broker again, or check the path',
   EACCES: 'this user may not open it: run as the user of the broker, or give it another socketMode',
 }
 
@@ -173,6 +173,11 @@ async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
     })
     socket.on('error', error => {
       const code = String(codeOf(error))
+      const other = target.path !== undefined ? inPlaceOfSocket(target.path, 'connects') : undefined
+      if (other !== undefined) {
+        const todo = `${other} is at that path, and no socket: check the path`
+        return done({ level: 'FAIL', text: code, todo })
+      }
       const todo = (url === undefined ? FILE_ADVICE : PORT_ADVICE)[code] ?? 'check the network'
       done(straightFailure(url, code, todo))
     })

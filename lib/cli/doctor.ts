@@ -6,7 +6,7 @@ import { FABRIC_CHECKS } from './doctor-fabric'
 import type { Finding, Surroundings } from './doctor-findings'
 import { NETWORK_CHECKS } from './doctor-network'
 import { CommandError, EXIT } from './failure'
-import { Terminal } from './terminal'
+import { escapedLine, Terminal } from './terminal'
 
 interface Options extends CommonOptions {
   subject?: string
@@ -55,5 +55,5 @@ async function tell(terminal: Terminal, name: string, { level, text, todo }: Fin
   if (json === true)
     return terminal.json({ check: name, level, text, ...(todo === undefined ? {} : { todo }) })
   const advice = todo === undefined ? '' : `  → ${todo}`
-  return terminal.line(`${level.padEnd(4)}  ${name.padEnd(11)} ${text}${advice}`)
+  return terminal.line(escapedLine(`${level.padEnd(4)}  ${name.padEnd(11)} ${text}${advice}`))
 }

@@ -1,6 +1,7 @@
 // Programs that answer for `listen --exec`: each is joined to a socket by its stdin and stdout.
 import type { ChildProcess } from 'node:child_process'
 import type { ServerSocket } from '../index'
+import { lossOf } from './broker-loss'
 import { kill, start } from './child'
 import { codeOf } from './failure'
 import { answersEnd } from './half-close'
@@ -45,7 +46,7 @@ export class SocketPrograms {
     })
     socket.on('closed', reason => {
       if (codeOf(reason) !== 'ERR_SOCKET_CLOSED_BY_PEER' || reason?.missing) {
-        return end(running, reason?.message ?? 'its socket was closed')
+        return end(running, (reason ?? lossOf(socket))?.message ?? 'its socket was closed')
       }
       child.stdin.end()
       const late = setTimeout(() => end(running, LATE), this.#patience)

@@ -78,11 +78,11 @@ export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** `selvedge: TEXT (CODE)`, and what to try on a line of its own. */
-export function report(error: unknown): string {
+/** `selvedge: TEXT (CODE)`, and what to try: lines for `tell` (terminal.ts). */
+export function report(error: unknown): string[] {
   const code = codeOf(error)
   const text = textOf(error)
   const line = `selvedge: ${text}${code === undefined || text.endsWith(`(${code})`) ? '' : ` (${code})`}`
   const { hint } = error as { hint?: string }
-  return hint === undefined ? line : `${line}\n  try: ${hint}`
+  return hint === undefined ? [line] : [line, `  try: ${hint}`]
 }

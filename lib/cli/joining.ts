@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import type { FabricError } from '../index'
+import { lossOf } from './broker-loss'
 import { CommandError, codeOf, EXIT } from './failure'
 import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
 import { hasLostOutput, outputFailure } from './output'
@@ -192,7 +193,8 @@ async function print(socket: AnySocket, { output, form, person, say }: Joint): P
 /** Resolves when the socket has ended: with how, unless in order. To be called before anything is awaited. */
 export function endOf(socket: AnySocket): Promise<CommandError | undefined> {
   return new Promise(resolve => {
-    socket.once('closed', (reason, undelivered) => {
+    socket.once('closed', (given, undelivered) => {
+      const reason = given ?? lossOf(socket)
       const isLost = undelivered > 0 || (reason !== undefined && !isOrderly(reason))
       resolve(isLost ? lost(reason, undelivered) : undefined)
     })

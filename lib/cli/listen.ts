@@ -1,6 +1,7 @@
 // selvedge listen: the serving end of sockets, on stdin and stdout or in a program for each.
 import type { Command } from 'commander'
 import type { ConatSocketServer, ServerSocket } from '../index'
+import { lossOf, lostWithBroker } from './broker-loss'
 import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { SocketPrograms, STOPPED } from './exec-socket'
@@ -10,7 +11,7 @@ import { endOf, Input, join } from './joining'
 import { checkForm, checkStdin, type Form } from './payload'
 import { stopped, stopSignal } from './stopping'
 import { checkReachable } from './subjects'
-import type { Terminal } from './terminal'
+import { type Terminal, tell } from './terminal'
 import { period } from './values'
 
 interface Options extends CommonOptions {
@@ -57,6 +58,8 @@ async function run(subject: string, options: Options): Promise<void> {
     const server = client.socket.listen(subject, {
       resumeTimeout: options.resume,
     })
+    const watch = lostWithBroker(client, options.resume)
+    server.on('connection', watch)
     await server.waitUntilReady(options.timeout)
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`listening on ${subject}`)
@@ -86,7 +89,8 @@ async function serveAll(server: ConatSocketServer, terminal: Terminal, options: 
   server.on('connection', (socket: ServerSocket) => {
     // Where nobody reads stdout any more, the command ends by itself.
     void told(terminal, options, socket).catch(() => {})
-    socket.on('closed', reason => {
+    socket.on('closed', given => {
+      const reason = given ?? lossOf(socket)
       if (reason !== undefined) terminal.detail(`socket ${socket.id} closed: ${reason.message}`)
     })
     if (options.exec !== undefined) programs.run(socket, server.subject, options.exec)
@@ -166,7 +170,7 @@ async function serveInTurn(
 
 function tellLost(error: unknown): void {
   if (stopSignal().aborted || !(error instanceof CommandError) || error.exit !== EXIT.undelivered) throw error
-  process.stderr.write(`${report(error)}\n`)
+  tell(...report(error))
 }
 
 async function told(terminal: Terminal, { json }: Options, { id }: ServerSocket): Promise<void> {

@@ -1,6 +1,7 @@
 // What becomes of a command whose stdout or stderr cannot be written to any more.
 import { EXIT, report } from './failure'
 import { requestStop } from './stopping'
+import { tell } from './terminal'
 
 /** How long what was begun may take to end when nobody reads its output, in ms. */
 const MAX_END = 15_000
@@ -19,7 +20,7 @@ export function watchOutput(): void {
     failure = error
     if (error.code !== 'EPIPE') {
       const told = Object.assign(Error(`cannot write to stdout: ${error.message}`), { code: error.code })
-      process.stderr.write(`${report(told)}\n`)
+      tell(...report(told))
     }
     requestStop()
     setTimeout(() => process.exit(exitWith(EXIT.done)), MAX_END).unref()

@@ -16,6 +16,7 @@ import { passwd, token } from './secrets'
 import { socket } from './socket'
 import { Stopped } from './stopping'
 import { sub } from './sub'
+import { tell } from './terminal'
 import { top } from './top'
 import { expose, forward } from './tunnels'
 import { version } from './version'
@@ -67,8 +68,14 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
     if (error instanceof Stopped || hasLostOutput()) return EXIT.done
-    process.stderr.write(`${report(error)}\n`)
-    if (args.includes('-vv')) process.stderr.write(`${(error as Error).stack}\n`)
+    tell(...report(error))
+    if (args.includes('-vv')) tell(...framesOf(error))
     return exitOf(error)
   }
+}
+
+/** Where it was thrown; its text, which may have lines of its own, has been told. */
+function framesOf(error: unknown): string[] {
+  const { stack = '' } = error as Error
+  return stack.split('\n').filter(line => line.startsWith('    at '))
 }

@@ -1,6 +1,7 @@
 // selvedge socket: one end of a socket between stdin and stdout, as netcat is of a TCP connection.
 import type { Command } from 'commander'
 import type { ConatSocketClient } from '../index'
+import { lostWithBroker } from './broker-loss'
 import { connecting, examples, formOption, idleOption, isLines, waitTime, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf, textOf } from './failure'
@@ -62,7 +63,13 @@ async function run(subject: string, options: Options, command: Command): Promise
       })
     if (options.json === true) await terminal.json({ event: 'connected', subject })
     else terminal.detail(`connected to ${subject}`)
-    if (options.request === true) return askEachLine(end, terminal, options)
+    lostWithBroker(client, options.resume)(end)
+    if (options.request === true) {
+      const lost = ended.then(error => {
+        if (error !== undefined) throw error
+      })
+      return Promise.race([askEachLine(end, terminal, options), lost.then(() => new Promise<void>(() => {}))])
+    }
     const { as: form } = options
     // From here on it matters what is cut off.
     forget()

@@ -1,5 +1,6 @@
 // stdout is data, stderr is talk. A reader that goes away ends the command in order.
 import { once } from 'node:events'
+import { escaped as escapedJson } from '../values/escaped'
 
 export interface Verbosity {
   quiet?: boolean
@@ -30,27 +31,41 @@ export class Terminal {
   }
 
   async json(value: object): Promise<void> {
-    await this.line(JSON.stringify(value))
+    const text = JSON.stringify(value)
+    await this.line(this.isPerson ? escapedJson(text) : text)
   }
 
   /** Says something about the command itself. */
   say(text: string): void {
-    if (this.#verbosity.quiet !== true) process.stderr.write(`${text}\n`)
+    if (this.#verbosity.quiet !== true) tell(text)
   }
 
   /** The same, for those who asked for more. */
   detail(text: string): void {
-    if ((this.#verbosity.verbose ?? 0) > 0) process.stderr.write(`${text}\n`)
+    if ((this.#verbosity.verbose ?? 0) > 0) tell(text)
   }
+}
+
+/**
+ * Writes lines to stderr, whoever reads them: all that commands say goes through here, since it may have words of a peer
+ * in it. One line stays one: what strangers write is none of this command's lines.
+ */
+export function tell(...lines: readonly string[]): void {
+  process.stderr.write(`${lines.map(escapedLine).join('\n')}\n`)
 }
 
 /** A message must not drive the terminal: control characters and marks of direction are shown, not sent. */
 export function escaped(text: string): string {
-  return text.replace(/[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, character => {
+  return text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, character => {
     if (character === '\n' || character === '\t') return character
     const point = character.codePointAt(0)!
     return point < 0x100
       ? `\\x${point.toString(16).padStart(2, '0')}`
       : `\\u${point.toString(16).padStart(4, '0')}`
   })
+}
+
+/** The same for text within a line: ends of lines and tabs are shown, too. */
+export function escapedLine(text: string): string {
+  return escaped(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t')
 }

@@ -122,17 +122,21 @@ function tellRefusals(
   where: string,
   explain: (error: Error) => Promise<string>,
 ): void {
-  let known: string | number | undefined
+  let known: string | undefined
+  let joined = 0
   server.on('refused', error => {
     const code = codeOf(error) ?? 'ECONNRESET'
-    if (code === known) return
-    known = code
+    const before = joined
     void explain(error).then(message => {
+      // Causes may share a code, and one that is over by now is none.
+      if (message === known || joined !== before) return
+      known = message
       if (json === true) void terminal.json({ event: 'refused', code, message })
       terminal.say(`no connection to ${where}: ${message}`)
     })
   })
   server.on('joined', () => {
+    joined += 1
     if (known === undefined) return
     known = undefined
     if (json === true) void terminal.json({ event: 'joined' })
