@@ -1,6 +1,5 @@
 // stdout is data, stderr is talk. A reader that goes away ends the command in order.
 import { once } from 'node:events'
-import { escaped as escapedJson } from '../values/escaped'
 
 export interface Verbosity {
   quiet?: boolean
@@ -54,9 +53,11 @@ export function tell(...lines: readonly string[]): void {
   process.stderr.write(`${lines.map(escapedLine).join('\n')}\n`)
 }
 
+const DRIVING = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu
+
 /** A message must not drive the terminal: control characters and marks of direction are shown, not sent. */
 export function escaped(text: string): string {
-  return text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, character => {
+  return text.replace(DRIVING, character => {
     if (character === '\n' || character === '\t') return character
     const point = character.codePointAt(0)!
     return point < 0x100
@@ -68,4 +69,9 @@ export function escaped(text: string): string {
 /** The same for text within a line: ends of lines and tabs are shown, too. */
 export function escapedLine(text: string): string {
   return escaped(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t')
+}
+
+/** The same for JSON, which it stays. */
+function escapedJson(text: string): string {
+  return text.replace(DRIVING, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
