@@ -2,6 +2,7 @@
 // sends what cannot be passed on. So they end the socket whose event was being handled, and not the process.
 import { errorHeaders } from '../messaging/error-headers'
 import { FabricError } from '../values/errors'
+import { escaped } from '../values/escaped'
 
 /** The socket whose event was being handled. */
 interface Handled {
@@ -42,7 +43,8 @@ function warn(socket: Handled, event: string, { code, message }: FabricError): v
 function warnOnce(key: unknown, text: string): void {
   if (warned.has(key) || warned.size >= MAX_WARNINGS) return
   warned.add(key)
-  process.emitWarning(text, { code: 'SELVEDGE_HANDLER_FAILED' })
+  // It may have the words of a peer.
+  process.emitWarning(escaped(text), { code: 'SELVEDGE_HANDLER_FAILED' })
 }
 
 /** A peer may choose the code of its answers. */
