@@ -125,6 +125,13 @@ fn a_client_learns_from_the_heir_of_its_server_that_its_socket_is_lost() {
     try_seed(1_796_108_132_613);
 }
 
+/// A request for many answers to a peer of Conat, which was answered over the next broker just before its
+/// time was over, ended with that time and not after its wait for another answer.
+#[test]
+fn an_answer_over_the_next_broker_is_waited_for_another_one_as_long_as_was_wanted() {
+    try_seed(1_796_123_290_162);
+}
+
 fn try_seeds(mix: u64) {
     let seeds = match number("SELVEDGE_SIM_SEED") {
         Some(seed) => seed..seed + 1,

@@ -110,18 +110,24 @@ impl<T: Copy> Requests<T> {
         }
         let Some(pending) = self.get_mut(id) else { return };
         pending.received += 1;
-        let (token, received, orphaned) = (pending.token, pending.received, pending.orphaned);
+        let (token, received) = (pending.token, pending.received);
         let RequestKind::RequestMany(many) = pending.request.kind else {
             self.take(out, id);
             return out.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
         };
+        if many.max_wait.is_some() {
+            // Who asked says how long a silence is the end, whatever has ended before this answer.
+            (pending.orphaned, pending.is_ended) = (None, false);
+        }
+        let orphaned = pending.orphaned;
         out.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
         if many.max_messages.is_some_and(|most| received >= most) {
             self.take(out, id);
             out.events.extend(token.map(ClientEvent::Ended));
-        } else if let Some(wait) = many.max_wait.or(orphaned.map(|_| ANSWER_GRACE)) {
-            let at = now + wait;
-            self.postpone(id, orphaned.map_or(at, |deadline| deadline.min(at)));
+        } else if let Some(wait) = many.max_wait {
+            self.postpone(id, now + wait);
+        } else if let Some(deadline) = orphaned {
+            self.postpone(id, deadline.min(now + ANSWER_GRACE));
         }
     }
 

@@ -202,3 +202,46 @@ fn a_request_for_many_of_which_a_gateway_says_that_it_has_ended_waits_for_others
     stage.client.handle_timeout(stage.now);
     assert_eq!(stage.news(), [ClientEvent::Ended(MANY)]);
 }
+
+/// One that was answered over the next broker ended in order when its own time was over, before the silence
+/// that it wanted, or failed after the whole of it.
+#[test]
+fn after_an_answer_over_the_next_broker_only_a_whole_silence_is_the_end() {
+    let wait = Duration::from_secs(5);
+    for (asked_before, is_answered) in [(Duration::ZERO, false), (LONG - wait, false), (Duration::ZERO, true)]
+    {
+        let (mut stage, _, place) = Stage::asked_many(many(Some(wait)));
+        if is_answered {
+            stage.answer(&place);
+        }
+        stage.now += asked_before;
+        stage.replace_broker(Duration::from_secs(1));
+        stage.answer(&place);
+        stage.news();
+        // Another broker's end begins the wait for a moment anew, and an answer ends that as well.
+        stage.replace_broker(Duration::from_secs(1));
+        assert_eq!(stage.failed_after(Duration::from_secs(1)), []);
+        stage.answer(&place);
+        assert_eq!(stage.news().len(), 1);
+        stage.now += wait - MOMENT;
+        stage.client.handle_timeout(stage.now);
+        assert_eq!(stage.news(), [], "{asked_before:?}, {is_answered}");
+        stage.now += MOMENT;
+        stage.client.handle_timeout(stage.now);
+        assert_eq!(stage.news(), [ClientEvent::Ended(MANY)], "{asked_before:?}, {is_answered}");
+    }
+}
+
+#[test]
+fn after_an_answer_of_another_one_who_was_asked_a_whole_silence_is_the_end() {
+    let wait = Duration::from_secs(1);
+    let (mut stage, _, place) = Stage::asked_many(many(Some(wait)));
+    stage.say_ended(&place);
+    stage.now += wait;
+    stage.client.handle_timeout(stage.now);
+    stage.answer(&place);
+    assert_eq!(stage.news().len(), 1);
+    stage.now += wait;
+    stage.client.handle_timeout(stage.now);
+    assert_eq!(stage.news(), [ClientEvent::Ended(MANY)]);
+}
