@@ -69,6 +69,26 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       await gone()
     })
 
+    // In one process it is over before anybody can look.
+    const testOverNetworks = kind === 'in-process' ? test.skip : test
+    testOverNetworks('TIME_WAIT, while the end of the session is on its way', async () => {
+      const seen = new Set<string>()
+      while (!seen.has('TIME_WAIT')) {
+        const { server, here, there } = await pair()
+        let isOver = false
+        void Promise.all([closed(here), closed(there)]).then(() => {
+          isOver = true
+        })
+        for (const end of [here, there]) end.resume().end('bye')
+        while (!isOver) {
+          for (const { state } of sockets()) seen.add(state)
+          await new Promise(setImmediate)
+        }
+        await closed(server.close())
+      }
+      await gone()
+    })
+
     test('CLOSING, and nothing behind it', async () => {
       const { server, here, there } = await pair()
       there.pause()

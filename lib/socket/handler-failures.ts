@@ -44,7 +44,7 @@ function warnOnce(key: unknown, text: string): void {
   if (warned.has(key) || warned.size >= MAX_WARNINGS) return
   warned.add(key)
   // It may have the words of a peer.
-  process.emitWarning(escaped(text), { code: 'SELVEDGE_HANDLER_FAILED' })
+  process.emitWarning(escaped(text).replaceAll('\n', ' '), { code: 'SELVEDGE_HANDLER_FAILED' })
 }
 
 /** A peer may choose the code of its answers. */
