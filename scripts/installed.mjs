@@ -100,7 +100,8 @@ async function isClearWithoutBinary(tarball, platform, folder, options) {
     registry.url,
   ]
   const inApp = { ...options, cwd: app, env: { ...options.env, npm_config_cache: join(folder, 'cache') } }
-  const npm = (...args) => run('npm', [...args, ...flags], inApp)
+  // Whoever runs this with `npm --silent` would have these say nothing, too.
+  const npm = (...args) => run('npm', [...args, ...flags, '--loglevel=error'], inApp)
   const begin = lock => {
     rmSync(app, { recursive: true, force: true })
     mkdirSync(app)
