@@ -244,6 +244,7 @@ export const ENDS: Record<string, (stage: Stage) => Promise<unknown> | undefined
 
 /** What is no wait for a broker, or has no bound of its own, and why. */
 export const OTHERS: Record<string, string> = {
+  'AsyncValues.next': 'waits for a message, as long as there may be one',
   'Client.subscribeSync': 'takes no bound of a wait, and waits for nothing',
   'Client.bench.publish': 'is publish, with its defaults',
   'Client.bench.request': 'is request, with its defaults',
