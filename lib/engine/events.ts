@@ -4,7 +4,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Failure } from '../values/failure'
 import {
-  beginTurn,
   beginWalk,
   clearInterruption,
   isInterrupted,
@@ -67,10 +66,7 @@ let handle = 0
 export function route(handle: number, target: Target): void {
   if (!opened) {
     opened = true
-    native.open(() => {
-      beginTurn()
-      turn()
-    })
+    native.open(turn)
   }
   if (targets.size === 0) native.setOpen(true)
   // Nothing is destroyed with it, so nobody has to watch when it is collected.

@@ -17,10 +17,12 @@ enum Stop {
  * theirs: what many messages have begun is not let grow.
  */
 const MAX_A_TURN = 2048
+/** So many are counted before it is asked whether the event loop has gone round: few messages cost no turn of it. */
+const UNASKED = 256
 
 let stop: Stop = Stop.None
 let hasSettled = false
-/** In this turn. */
+/** In this turn, and those before it that had few. */
 let dispatched = 0
 
 /**
@@ -66,11 +68,12 @@ export function isTurnOver(): boolean {
     return true
   }
   dispatched += 1
+  // The engine may wake this thread a thousand times before the loop goes round.
+  if (dispatched === UNASKED) nextTurn(beginTurn)
   return false
 }
 
-/** Called by the event loop, before anything is dispatched. */
-export function beginTurn(): void {
+function beginTurn(): void {
   dispatched = 0
 }
 
