@@ -1,27 +1,11 @@
 // The options of rooms, over every way to plug in.
 import { once } from 'node:events'
-import type { ConatSocketClient, ConatSocketServer, RoomMember, RoomsOptions, ServerSocket } from 'selvedge'
-import { describeFabrics, type Fabric } from '../support/fabrics'
+import type { RoomMember } from 'selvedge'
+import { describeFabrics } from '../support/fabrics'
 import { take } from '../support/sockets'
+import { enter, listen } from './members'
 import { Party } from './party'
 import { World } from './world'
-
-async function listen(fabric: Fabric, rooms: RoomsOptions, options: object = {}): Promise<ConatSocketServer> {
-  const listener = fabric.client().socket.listen('chat', { rooms, ...options })
-  await listener.waitUntilReady()
-  return listener
-}
-
-/** A socket to this server, on both sides. */
-async function enter(
-  fabric: Fabric,
-  listener: ConatSocketServer,
-): Promise<[ServerSocket, ConatSocketClient]> {
-  const connection = once(listener, 'connection') as Promise<[ServerSocket]>
-  const socket = fabric.client().socket.connect('chat', { loadBalancer: () => listener.id })
-  const [accepted] = await connection
-  return [accepted, socket]
-}
 
 describeFabrics('rooms', fabric => {
   test('without presence reach the members of all servers, and know their own', async () => {

@@ -2,22 +2,7 @@
 import { once } from 'node:events'
 import type { ConatSocketClient, ConatSocketServer, Message, ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
-
-async function listen(fabric: Fabric): Promise<ConatSocketServer> {
-  const listener = fabric.client().socket.listen('chat')
-  await listener.waitUntilReady()
-  return listener
-}
-
-async function enter(
-  fabric: Fabric,
-  listener: ConatSocketServer,
-): Promise<[ServerSocket, ConatSocketClient]> {
-  const connection = once(listener, 'connection') as Promise<[ServerSocket]>
-  const socket = fabric.client().socket.connect('chat', { loadBalancer: () => listener.id })
-  const [accepted] = await connection
-  return [accepted, socket]
-}
+import { enter, listen } from './members'
 
 /** Two servers that know each other, with a member each. */
 async function two(fabric: Fabric): Promise<{
