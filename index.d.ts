@@ -459,9 +459,10 @@ export interface ConnectOptions {
   /**
    * When spans are made with `@opentelemetry/api`, if the program has registered an SDK before it makes the client:
    * `'active'` where a span is active or a message brings a trace context, `'all'` for everything, `false` for nothing.
+   * An object says more. A client whose `destination` is set is not shared with other calls.
    * @default 'active'
    */
-  tracing?: 'active' | 'all' | false | undefined
+  tracing?: 'active' | 'all' | false | TracingOptions | undefined
   /** Connects at once, without `connect()`. @default true */
   autoConnect?: boolean | undefined
   /**
@@ -535,6 +536,20 @@ export interface ConnectOptions {
   credentials?: string | undefined
   /** With NATS: connects only to the servers in `address`, not to others that these announce. @default false */
   ignoreDiscovered?: boolean | undefined
+}
+
+/** When a client makes spans, and what they say. */
+export interface TracingOptions {
+  /** As `tracing` by itself. @default 'active' */
+  mode?: 'active' | 'all' | false | undefined
+  /**
+   * Returns what spans call a subject, instead of its pattern or itself, as `messaging.destination.template` and in
+   * their names: `user.4711.mail` is `user.{id}.mail`. `undefined`: as without it. Called for each span, so it must be
+   * quick; what it throws is an uncaught exception, and the message goes its way.
+   */
+  destination?: ((subject: string) => string | undefined) | undefined
+  /** Whether spans have the bytes of the payload, `messaging.message.body.size`. @default false */
+  bodySize?: boolean | undefined
 }
 
 /** Another client, or the address of one. */

@@ -8,7 +8,7 @@ import { limitRows, numberOf } from '../support/limits'
 
 const ROOT = join(__dirname, '../..')
 const shapesOf = (file: string) => require(`../../dist/${file}.js`) as Record<string, Shape>
-const { CLIENT_SHAPE } = shapesOf('client/options')
+const { CLIENT_SHAPE, TRACING_SHAPE } = shapesOf('client/options')
 const { SERVER_SHAPE } = shapesOf('broker/options')
 const { METRICS_SHAPE, MONITOR_SHAPE } = shapesOf('broker/options')
 const { UPSTREAM_SHAPE } = shapesOf('broker/upstream')
@@ -37,6 +37,7 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['index.d.ts', 'RequestManyOptions', REQUEST_MANY_SHAPE],
   ['index.d.ts', 'SubscriptionOptions', SUBSCRIPTION_SHAPE],
   ['index.d.ts', 'ConnectOptions', CLIENT_SHAPE],
+  ['index.d.ts', 'TracingOptions', TRACING_SHAPE],
   ['index.d.ts', 'DrainOptions', DRAIN_SHAPE],
   ['index.d.ts', 'SocketListenOptions', LISTEN_SHAPE],
   ['index.d.ts', 'SocketConnectOptions', CONNECT_SHAPE],

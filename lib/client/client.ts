@@ -64,7 +64,7 @@ import { ConatSocketClient } from '../socket/client-socket'
 import { ConatSocketServer } from '../socket/server'
 import { CHANNELS } from '../telemetry/channels'
 import { register, retire } from '../telemetry/process'
-import { lookForTracing } from '../telemetry/tracing'
+import { lookForTracing, type Tracing, tracingOf } from '../telemetry/tracing'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isFunction, isSignal, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
@@ -127,8 +127,9 @@ export class Client extends ClientViews implements Target, Responder {
     register(this)
     this.context.owner = this
     if (broker === undefined) this.context.address = addressOf(options)
-    this.context.tracing = options.tracing ?? CLIENT_SHAPE.tracing.default
-    lookForTracing(this.context.tracing)
+    const mode = CLIENT_SHAPE.tracing.default
+    this.context.tracing = tracingOf(options.tracing ?? mode, mode)
+    lookForTracing(this.context.tracing.mode)
     this.#isWanted = options.autoConnect !== false
     this.#session = new Session(this.#isWanted)
     this.context.obstacle = this.#session.obstacle
@@ -141,6 +142,11 @@ export class Client extends ClientViews implements Target, Responder {
 
   get state(): ClientState {
     return this.#session.state
+  }
+
+  /** @internal */
+  get tracing(): Tracing {
+    return this.context.tracing
   }
 
   /** What it has counted, and what is there now. */

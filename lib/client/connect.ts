@@ -36,7 +36,7 @@ function openStandard(): Client | undefined {
 }
 
 function connectTo(options: ConnectOptions, { forceNew, multiplex }: ForeignConnect): Client {
-  if (options.noCache || options.routeSubject || forceNew === true || multiplex === false)
+  if (options.noCache || hasFunction(options) || forceNew === true || multiplex === false)
     return open(options)
   const key = cacheKey(options)
   const known = shared.get(key)
@@ -47,6 +47,11 @@ function connectTo(options: ConnectOptions, { forceNew, multiplex }: ForeignConn
     if (shared.get(key) === client) shared.delete(key)
   })
   return client
+}
+
+/** Whether something in the options is equal to nothing but itself. */
+function hasFunction({ routeSubject, tracing }: ConnectOptions): boolean {
+  return routeSubject !== undefined || (typeof tracing === 'object' && tracing.destination !== undefined)
 }
 
 /** Nothing here keeps a closed client in memory. */

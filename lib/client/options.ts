@@ -1,11 +1,12 @@
 // The options of a client: their checks, and the form in which the engine gets them.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import type { ConnectOptions } from '../../index'
+import type { ConnectOptions, TracingOptions } from '../../index'
 import { isProxy, proxySettings, shownProxy } from '../engine/proxy'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
 import { FabricError, invalidType, invalidValue, outOfRange, shown } from '../values/errors'
 import { Failure } from '../values/failure'
 import {
+  checkOptions,
   forEngine,
   isBoolean,
   isFilled,
@@ -45,7 +46,18 @@ export const CLIENT_SHAPE = {
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<ConnectOptions>
 
+export const TRACING_SHAPE = {
+  mode: { check: isTracingMode, default: 'active' },
+  destination: isFunction,
+  bodySize: { check: isBoolean, default: false },
+} as const satisfies ShapeOf<TracingOptions>
+
 function isTracing(name: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) checkOptions(name, value, TRACING_SHAPE)
+  else isTracingMode(name, value)
+}
+
+function isTracingMode(name: string, value: unknown): void {
   if (value === false || value === 'active' || value === 'all') return
   throw invalidValue(name, "'active', 'all' or false", value)
 }

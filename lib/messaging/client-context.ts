@@ -4,7 +4,7 @@ import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
 import { ClientCounters } from '../telemetry/client-counters'
-import { type Server, serverOf, type TracingMode } from '../telemetry/tracing'
+import { type Server, serverOf, type Tracing } from '../telemetry/tracing'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
 import { MAX_MESSAGE_BYTES } from './options'
 
@@ -44,7 +44,7 @@ export class ClientContext {
   readonly stats: ClientStats = newStats()
   /** The client, for those who watch it. */
   owner: object | undefined
-  tracing: TracingMode = 'active'
+  tracing: Tracing = { mode: 'active' }
   readonly counters: ClientCounters = new ClientCounters()
   /** Whether `close()` was called, or the engine gave up. */
   closed = false

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import type { DataOptions, Headers, MessageOptions, Published, PublishOptions } from '../../index'
 import { Incoming } from '../engine/event-reader'
+import type { Tracing } from '../telemetry/tracing'
 import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '../values/codec'
 import { copyOut } from '../values/copy-out'
 import { MESSAGE_DATA } from '../values/encodable'
@@ -15,6 +16,8 @@ import { DATA_SHAPE } from './options'
 export interface Responder {
   /** A question in JSON gets an answer in JSON: on NATS its sender may be a program that knows nothing else. */
   readonly answersInKind: boolean
+  /** How spans of its messages are made. */
+  readonly tracing?: Tracing
   respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
 }
@@ -244,6 +247,11 @@ export class Message extends MessageData {
             before()
             call()
           }
+  }
+
+  /** How its client makes spans. @internal */
+  get tracing(): Tracing | undefined {
+    return this.#responder.tracing
   }
 
   #handleAnswer(): void {

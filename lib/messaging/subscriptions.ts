@@ -238,7 +238,8 @@ class Shared implements Target, SharedSubscription {
 
   watch<T>(message: Message, handle: () => T, method?: string): T {
     const group = this.#isNamed ? this.queue : undefined
-    const where = { subject: message.subject, template: this.#pattern, group, method }
+    const { subject, length } = message
+    const where = { subject, template: this.#pattern, group, method, size: () => length }
     return watchHandling(this.#context, where, message.isRequest(), message.headers, { message }, handle)
   }
 

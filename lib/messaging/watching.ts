@@ -67,11 +67,12 @@ export function watchSending<O extends MessageOptions>(
   { socket, seq, method }: Beside = {},
 ): Sent<O> {
   const headers: Headers = { ...(options?.headers ?? ownHeaders(MessageData.of(data)?.headers)) }
-  const operation: Operation = { name, subject, client: context, socketId: socket?.id, seq, method }
+  const size = (): number => prepare(data, options, Number.POSITIVE_INFINITY).length
+  const operation: Operation = { name, subject, client: context, socketId: socket?.id, seq, method, size }
   const sending = beginSending(operation, context.tracing, headers)
   const channel = socket === undefined ? CHANNELS.publish : CHANNELS.socketWrite
   if (channel.hasSubscribers) {
-    const bytes = prepare(data, options, Number.POSITIVE_INFINITY).length
+    const bytes = size()
     channel.publish(
       socket === undefined ? { client: context.owner, subject, headers, bytes } : { socket, headers, bytes },
     )
@@ -159,6 +160,7 @@ export function watchHandling<T>(
 export function traceMessage<T>(message: object, run: () => T): T {
   if (!(message instanceof Message)) throw invalidType('message', 'a message', message)
   isFunction('the function', run)
-  const operation: Operation = { name: 'process', subject: message.subject }
-  return handling(operation, 'active', message.isRequest(), message.headers, run, true)
+  const { subject, tracing, length } = message
+  const operation: Operation = { name: 'process', subject, size: () => length }
+  return handling(operation, { ...tracing, mode: 'active' }, message.isRequest(), message.headers, run, true)
 }

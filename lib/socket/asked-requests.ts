@@ -31,7 +31,7 @@ export interface AskedOwner extends commands.Consumer {
   /** What spans call it. */
   readonly topic: string
   /** Calls a handler, for those who watch it. */
-  watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T): T
+  watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T, size: () => number): T
   /** Whether it takes nothing more. */
   readonly ended: boolean
   readonly maxQueueSize: number
@@ -182,7 +182,7 @@ export class AskedRequests {
     request.onOver = inFlight.end
     const call = (): void => this.#call(message, request)
     try {
-      if (isHandlingWatched()) this.#owner.watch(true, message.headers, call)
+      if (isHandlingWatched()) this.#owner.watch(true, message.headers, call, () => message.length)
       else call()
     } catch (error) {
       if (!this.#answerThrown(request, message, error)) throwAsync(error)
@@ -267,7 +267,8 @@ export class AskedRequests {
         return true
       }
     }
-    return isHandlingWatched() ? this.#owner.watch(true, message.headers, call) : call()
+    if (!isHandlingWatched()) return call()
+    return this.#owner.watch(true, message.headers, call, () => message.length)
   }
 
   /** Emits a request, which is in flight until it is replied to. Returns whether there was a listener. */

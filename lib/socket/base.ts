@@ -532,8 +532,8 @@ export abstract class ConatSocketBase
   }
 
   /** Calls a handler, for those who watch it. @internal */
-  watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T): T {
-    const where = { subject: this.topic, template: this.topic, socketId: this.id }
+  watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T, size?: () => number): T {
+    const where = { subject: this.topic, template: this.topic, socketId: this.id, size }
     return watchHandling(this.context, where, isRequest, headers, { socket: this }, handle)
   }
 

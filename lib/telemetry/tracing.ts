@@ -1,10 +1,24 @@
 // Spans and trace contexts, with the OpenTelemetry API of the program, if it has registered an SDK. Without one nothing
 // is loaded, and each place that could make a span asks one boolean.
 import type { Attributes, Context, Link, Span, SpanKind } from '@opentelemetry/api'
-import type { Headers } from '../../index'
+import type { Headers, TracingOptions } from '../../index'
+import { invalidType } from '../values/errors'
+import { throwAsync } from '../values/throw-async'
 
 type Api = typeof import('@opentelemetry/api')
 export type TracingMode = 'active' | 'all' | false
+
+/** How the spans of a client are made. */
+export interface Tracing {
+  readonly mode: TracingMode
+  readonly destination?: TracingOptions['destination']
+  readonly bodySize?: boolean | undefined
+}
+
+/** Returns what the option `tracing` means. */
+export function tracingOf(option: TracingMode | TracingOptions, mode: TracingMode): Tracing {
+  return typeof option === 'object' ? { ...option, mode: option.mode ?? mode } : { mode: option }
+}
 
 /** What OpenTelemetry's API registers itself under. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
@@ -47,6 +61,8 @@ export interface Operation {
   readonly seq?: number | undefined
   /** Of a call of a service: the method. */
   readonly method?: string | undefined
+  /** Returns the bytes of the payload, if it has one: only called where spans are to have them. */
+  readonly size?: (() => number) | undefined
 }
 
 /** What spans tell of a client. */
@@ -120,21 +136,46 @@ function rpcOf(operation: Operation): Attributes {
   return { 'rpc.system.name': SYSTEM, 'rpc.method': callOf(operation) }
 }
 
-function start(operation: Operation, kind: SpanKind, parent: Context, links: Link[] = []): Span {
+/** Returns the operation with the template that the program has for its subject. */
+function withTemplate(operation: Operation, { destination }: Tracing): Operation {
+  if (destination === undefined) return operation
+  try {
+    const template: unknown = destination(operation.subject)
+    if (template === undefined) return operation
+    if (typeof template === 'string' && template !== '') return { ...operation, template }
+    throw invalidType('what tracing.destination returns', 'a string that is not empty', template)
+  } catch (error) {
+    // The message goes on its way.
+    throwAsync(error)
+    return operation
+  }
+}
+
+function start(
+  given: Operation,
+  tracing: Tracing,
+  kind: SpanKind,
+  parent: Context,
+  links: Link[] = [],
+): Span {
+  const operation = withTemplate(given, tracing)
   const place = placeOf(operation)
   const tracer = api!.trace.getTracerProvider().getTracer('selvedge', undefined, { schemaUrl: SCHEMA })
   const own = operation.method === undefined ? undefined : callOf(operation)
   const name = own ?? (place === undefined ? operation.name : `${operation.name} ${place}`)
-  return tracer.startSpan(name, { kind, attributes: attributesOf(operation), links }, parent)
+  const attributes = attributesOf(operation)
+  if (tracing.bodySize && own === undefined) attributes['messaging.message.body.size'] = operation.size?.()
+  return tracer.startSpan(name, { kind, attributes, links }, parent)
 }
 
 /** Begins a span for what is sent, and writes its context into `headers`, unless the program has written one. */
-export function beginSending(operation: Operation, mode: TracingMode, headers: Headers): Sending | undefined {
+export function beginSending(operation: Operation, tracing: Tracing, headers: Headers): Sending | undefined {
+  const { mode } = tracing
   if (api === undefined || mode === false) return undefined
   const active = api.context.active()
   if (mode !== 'all' && api.trace.getSpan(active) === undefined) return undefined
   const isClient = operation.name === 'request' || operation.name === 'connect'
-  const span = start(operation, isClient ? CLIENT : PRODUCER, active)
+  const span = start(operation, tracing, isClient ? CLIENT : PRODUCER, active)
   const carrier: Record<string, string> = {}
   api.propagation.inject(api.trace.setSpan(active, span), carrier)
   for (const [name, value] of Object.entries(carrier)) headers[name] ??= value
@@ -169,12 +210,13 @@ function endWith(span: Span, failure?: { code: string | number; message: string 
  */
 export function handling<T>(
   operation: Operation,
-  mode: TracingMode,
+  tracing: Tracing,
   isRequest: boolean,
   headers: Headers | null | undefined,
   handle: () => T,
   within = false,
 ): T {
+  const { mode } = tracing
   if (api === undefined || mode === false) return handle()
   const active = api.context.active()
   const brought = api.propagation.extract(active, textsOf(headers))
@@ -186,7 +228,7 @@ export function handling<T>(
   if (api.trace.getSpanContext(brought) === undefined && mode !== 'all') return handle()
   const links = own !== undefined && origin !== undefined ? [{ context: origin }] : []
   const parent = own === undefined ? brought : active
-  const span = start(operation, isRequest ? SERVER : CONSUMER, parent, links)
+  const span = start(operation, tracing, isRequest ? SERVER : CONSUMER, parent, links)
   const end = (error?: unknown): void =>
     endWith(span, error === undefined ? undefined : { code: codeOf(error), message: String(error) })
   try {
