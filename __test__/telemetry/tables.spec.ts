@@ -63,6 +63,29 @@ test.each(expressions)('%s asks for what there is: %s', (_title, expression) => 
   for (const label of groupedBy(expression)) expect([...labels]).toContain(label)
 })
 
+/** What the dashboard leaves out, and why. */
+const NOT_SHOWN: Readonly<Record<string, string>> = {
+  selvedge_broker_start_time_seconds: 'a counter that begins at 0 shows a restart',
+  selvedge_broker_outbox_messages: 'it shows the bytes, which have the limit',
+}
+
+test('the dashboard shows every metric, or it is said why not', () => {
+  const { panels, ...rest } = JSON.parse(read('dashboards/selvedge.json'))
+  const shown = new Set(named(JSON.stringify(panels) + JSON.stringify(rest)))
+  expect(Object.keys(DEFINITIONS).filter(name => !shown.has(name))).toEqual(Object.keys(NOT_SHOWN))
+})
+
+test('no two panels of the dashboard have one place, or one number', () => {
+  const { panels } = JSON.parse(read('dashboards/selvedge.json')) as {
+    panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[]
+  }
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+    Array.from({ length: w * h }, (_, n) => `${x + (n % w)} ${y + Math.floor(n / w)}`),
+  )
+  expect(new Set(cells).size).toBe(cells.length)
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+})
+
 test('there are rules for what an operator wakes up for', () => {
   expect(rules.map(([, name]) => name)).toEqual([
     'SelvedgeSlowConsumers',
