@@ -92,6 +92,25 @@ test('a server that is gone is told of no more, and its client as disconnected',
   await rowOf(looking, ({ client: end, server }) => end?.state === 'ready' && server?.state === 'ready')
 })
 
+test('a change of state is told at once, not at the next report', async () => {
+  const at = await broker()
+  const [looking, serving] = [await client(at, PASSWORD), await client(at)]
+  const user = connect({ address: String(at.address()), noCache: true, autoConnect: false })
+  open.push(user)
+  // The next one is in an hour.
+  const { info } = serving
+  Object.defineProperty(user, 'info', { get: () => ({ ...info, monitor: 3_600_000 }) })
+  user.connect()
+  const listener = serving.socket.listen('chat.eu')
+  await listener.waitUntilReady()
+  user.socket.connect('chat.eu', { resumeTimeout: 60_000 })
+  await rowOf(looking, ({ client: end }) => end?.state === 'ready')
+  // What a reconnect tells at once is that it has no socket yet.
+  user.disconnect()
+  user.connect()
+  await rowOf(looking, ({ client: end }) => end?.state === 'ready')
+})
+
 test('clients of a broker that nobody looks into tell nothing', async () => {
   const made = init({ port: 0 })
   open.push(made)

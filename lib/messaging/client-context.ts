@@ -59,6 +59,8 @@ export class ClientContext {
   /** Why there will be none, before `connect()`. */
   stranded: Failure | undefined
   readonly children: Set<Child> = new Set()
+  /** Called when a socket enters a state or has ended, where a broker wants to know. */
+  onSocketState: ((socket: object) => void) | undefined
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
 

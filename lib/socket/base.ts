@@ -504,12 +504,14 @@ export abstract class ConatSocketBase
     if (state === 'disconnected' && CHANNELS.socketDisconnect.hasSubscribers) {
       CHANNELS.socketDisconnect.publish(this.#told)
     }
+    this.context.onSocketState?.(this)
     this.#outbox?.handleEnter(state)
   }
 
   /** @internal */
   handleGone(reason: FabricError | undefined, undelivered: number): void {
     this.#endConnect(reason ?? { code: 'ERR_CLOSED', message: `closed: ${this.describe()}` })
+    this.context.onSocketState?.(this)
     this.context.counters.socketClosed(this.role, socketEnd(reason), this.tally, undelivered)
     if (CHANNELS.socketClose.hasSubscribers) {
       CHANNELS.socketClose.publish({ ...this.#told, reason, undelivered })
