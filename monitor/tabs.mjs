@@ -92,7 +92,7 @@ function socketState({ client, server }) {
 }
 
 export const SOCKET_COLUMNS = [
-  { head: 'Subject', cell: row => link(row.subject, 'subject', 60) },
+  { head: 'Subject', cell: row => link(row.subject, 'subject', 48) },
   { head: 'Socket', cell: row => name(row.id, 18) },
   { head: 'Connection', isExtra: true, cell: row => link(row.connection, 'connection', 18) },
   { head: 'State', cell: row => socketState(row) },

@@ -3,10 +3,9 @@
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page, Route } from 'playwright-core'
+import type { Route } from 'playwright-core'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
-import { chromium, launch } from '../support/chromium'
-import { disconnection } from '../support/sockets'
+import { describeInChromium, page, usePage } from './monitor-page'
 
 jest.setTimeout(120_000)
 
@@ -57,16 +56,11 @@ function overflowing(): string[] {
   return found
 }
 
-const describeInChromium = chromium === undefined ? describe.skip : describe
-
 describeInChromium('in Chromium', () => {
+  usePage()
   let broker: ConatServer
-  let browser: Browser
-  let page: Page
   let url: string
   const clients: Client[] = []
-  /** What went wrong in the page, and whom it asked. */
-  let problems: string[] = []
 
   beforeAll(async () => {
     broker = init({
@@ -84,35 +78,11 @@ describeInChromium('in Chromium', () => {
     }
     await clients[0]!.subscribe('<b>orders</b>.*')
     await clients[1]!.publish('<b>orders</b>.new', 1)
-    browser = await launch()
   })
 
   afterAll(async () => {
-    await browser?.close()
     await Promise.all(clients.map(client => client.close()))
     await broker.close()
-  })
-
-  beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    problems = []
-    page.on('pageerror', error => problems.push(String(error)))
-    page.on('dialog', dialog => {
-      problems.push(`a dialog: ${dialog.message()}`)
-      void dialog.dismiss()
-    })
-    page.on('console', message => {
-      if (message.type() === 'error' && !message.text().includes('Failed to load resource'))
-        problems.push(message.text())
-    })
-    page.on('request', request => {
-      if (!request.url().startsWith(new URL(url).origin)) problems.push(`asked ${request.url()}`)
-    })
-  })
-
-  afterEach(async () => {
-    await page.close()
-    expect(problems).toEqual([])
   })
 
   const texts = (selector: string) => page.locator(selector).allTextContents()
@@ -176,6 +146,8 @@ describeInChromium('in Chromium', () => {
         await page.goto(`${url}#/${place}`)
         const shown = place.includes('/') ? '#detail h3' : '.long tbody tr:not(.gap)'
         await page.locator(shown).first().waitFor()
+        // With all that ends tell.
+        if (place === 'sockets') await page.locator('.long .badge', { hasText: 'ready' }).waitFor()
         const wide = await page.evaluate(overflowing)
         if (wide.length > 0) found[place] = wide
       }
@@ -247,6 +219,18 @@ describeInChromium('in Chromium', () => {
     await page.locator('#banner').waitFor({ state: 'hidden' })
   })
 
+  test.each(['429', 'nothing'] as const)('a part of it that gets %s is asked for again', async answer => {
+    let isLeft = true
+    await page.route('**/text.mjs', async route => {
+      if (!isLeft) return await route.continue()
+      isLeft = false
+      if (answer === 'nothing') await route.abort()
+      else await route.fulfill({ status: 429, body: 'too often' })
+    })
+    await page.goto(url)
+    await page.locator('#state', { hasText: 'live' }).waitFor()
+  })
+
   test.each(['light', 'dark'] as const)(
     'has nothing that axe calls serious, in the %s',
     async colorScheme => {
@@ -304,82 +288,6 @@ describeInChromium('in Chromium', () => {
     await page.locator('#detail h2').waitFor()
     await page.keyboard.press('Escape')
     await page.locator('#detail').waitFor({ state: 'hidden' })
-  })
-
-  test('asks for the password, says when it is wrong, and lets out again', async () => {
-    const other = init({ port: 0, monitor: { password: 'a-password-to-look' } })
-    await other.waitUntilReady()
-    try {
-      url = `${other.address()}/monitor`
-      await page.goto(url)
-      await page.getByLabel('Password').fill('wrong-password')
-      await page.getByRole('button', { name: 'Sign in' }).click()
-      await page.getByText('That is not the password.').waitFor()
-      await page.getByLabel('Password').fill('a-password-to-look')
-      await page.keyboard.press('Enter')
-      await page.locator('#state', { hasText: 'live' }).waitFor()
-      await page.getByRole('button', { name: 'Sign out' }).click()
-      await page.getByLabel('Password').waitFor()
-    } finally {
-      url = `${broker.address()}/monitor`
-      await other.close()
-    }
-  })
-
-  test('shows the sign-in, and nothing over it, when the broker has started again', async () => {
-    const monitor = { password: 'a-password-to-look' }
-    const first = init({ port: 0, monitor })
-    await first.waitUntilReady()
-    const { port } = first.address()!
-    const client = connect({ address: String(first.address()), noCache: true })
-    await client.waitUntilReady()
-    url = `${first.address()}/monitor`
-    await page.goto(`${url}#/connection/${Object.keys(first.sockets)[0]}`)
-    await page.getByLabel('Password').fill(monitor.password)
-    await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.locator('#detail .facts').waitFor()
-    await first.close()
-    const second = init({ port, monitor })
-    await second.waitUntilReady()
-    await page.getByLabel('Password').waitFor()
-    await page.locator('#detail').waitFor({ state: 'hidden' })
-    await page.getByLabel('Password').fill(monitor.password)
-    await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.getByText('It is not connected any more.').waitFor()
-    url = `${broker.address()}/monitor`
-    await client.close()
-    await second.close()
-  })
-
-  test('disconnects a connection and drains the broker, where the monitor may', async () => {
-    const other = init({ port: 0, monitor: { password: 'a-password-to-look', actions: true } })
-    await other.waitUntilReady()
-    const client = connect({ address: String(other.address()), noCache: true, reconnection: false })
-    await client.waitUntilReady()
-    try {
-      url = `${other.address()}/monitor`
-      await page.goto(`${url}#/connection/${Object.keys(other.sockets)[0]}`)
-      await page.getByLabel('Password').fill('a-password-to-look')
-      await page.getByRole('button', { name: 'Sign in' }).click()
-      const gone = disconnection(client)
-      await page.getByRole('button', { name: 'Disconnect' }).click()
-      // It asks once more, and goes on asking while the panel is drawn anew.
-      const age = await page.locator('#detail dd').nth(3).textContent()
-      await page.locator('#detail dd').nth(3).filter({ hasNotText: age! }).waitFor()
-      expect(Object.keys(other.sockets)).toHaveLength(1)
-      await page.getByRole('button', { name: 'Disconnect: sure?' }).click()
-      await gone
-      await page.getByText('It is not connected any more.').waitFor()
-      await page.getByRole('link', { name: 'Close' }).click()
-      const closed = once(other, 'closed')
-      await page.getByRole('button', { name: 'Drain' }).click()
-      await page.getByRole('button', { name: 'Drain and close: sure?' }).click()
-      await closed
-    } finally {
-      url = `${broker.address()}/monitor`
-      await client.close()
-      await other.close()
-    }
   })
 
   function row(at: number) {

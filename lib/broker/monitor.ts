@@ -18,6 +18,7 @@ const COOKIE = 'selvedge_monitor'
 const FILES: Readonly<Record<string, string>> = {
   'index.html': 'text/html; charset=utf-8',
   'style.css': 'text/css; charset=utf-8',
+  'start.mjs': 'text/javascript; charset=utf-8',
   'app.mjs': 'text/javascript; charset=utf-8',
   'api.mjs': 'text/javascript; charset=utf-8',
   'charts.mjs': 'text/javascript; charset=utf-8',
