@@ -59,13 +59,15 @@ async function run(subject: string, options: Options): Promise<void> {
       resumeTimeout: options.resume,
     })
     const watch = lostWithBroker(client, options.resume)
-    server.on('connection', watch)
+    // Whoever waits already connects at once: `connection` has its one listener when the command is ready to serve.
     await server.waitUntilReady(options.timeout)
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`listening on ${subject}`)
     try {
       await Promise.race([
-        everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options, isFile),
+        everybody
+          ? serveAll(server, terminal, options, watch)
+          : serveInTurn(server, terminal, options, watch, isFile),
         closedByOthers(server),
       ])
     } finally {
@@ -83,10 +85,18 @@ function closedByOthers(server: ConatSocketServer): Promise<never> {
   })
 }
 
-async function serveAll(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
+type Watch = (socket: ServerSocket) => void
+
+async function serveAll(
+  server: ConatSocketServer,
+  terminal: Terminal,
+  options: Options,
+  watch: Watch,
+): Promise<void> {
   const programs = new SocketPrograms(terminal, options.resume)
   const echoes = new Set<ServerSocket>()
   server.on('connection', (socket: ServerSocket) => {
+    watch(socket)
     // Where nobody reads stdout any more, the command ends by itself.
     void told(terminal, options, socket).catch(() => {})
     socket.on('closed', given => {
@@ -134,10 +144,12 @@ async function serveInTurn(
   server: ConatSocketServer,
   terminal: Terminal,
   options: Options,
+  watch: Watch,
   isFile: boolean,
 ): Promise<void> {
   let take: ((taken: Taken) => void) | undefined
   server.on('connection', (socket: ServerSocket) => {
+    watch(socket)
     if (take === undefined) {
       socket.close()
       terminal.say(`refused ${socket.id}: another one is joined`)
