@@ -33,6 +33,13 @@ pub(super) struct OutboxLimits {
     pub(super) ops: usize,
 }
 
+impl OutboxLimits {
+    /// What is free beside so much.
+    fn beside(self, bytes: usize, ops: usize) -> Self {
+        Self { bytes: self.bytes.saturating_sub(bytes), ops: self.ops.saturating_sub(ops) }
+    }
+}
+
 /// Who has sent an operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
@@ -102,10 +109,7 @@ impl Outbox {
         cost: usize,
         Sent { sender, is_shared, refused_at }: Sent,
     ) -> Result<(), Overflow> {
-        let free = OutboxLimits {
-            bytes: limits.bytes.saturating_sub(self.bytes),
-            ops: limits.ops.saturating_sub(self.len()),
-        };
+        let free = limits.beside(self.bytes, self.len());
         let flows = self.flows.get_or_insert_default();
         let is_for_end = is_for_end(&op);
         // However many send it, there is room for others, and for what the broker has to say.
@@ -114,9 +118,11 @@ impl Outbox {
         }
         if let Some(now) = refused_at.filter(|_| !is_for_end)
             && flows.has_most(sender, free)
+            && !self.make_share(limits, sender)
         {
             // Whoever sends less finds room, however many send more. One who reads nothing is cut off.
-            return Err(if flows.check_reading(now) { Overflow::Refused } else { Overflow::Peer });
+            let is_read = self.flows.as_mut().is_none_or(|flows| flows.check_reading(now));
+            return Err(if is_read { Overflow::Refused } else { Overflow::Peer });
         }
         if self.bytes + cost > limits.bytes || self.len() >= limits.ops {
             let overflow = if is_for_end { Overflow::Sender } else { Overflow::Peer };
@@ -139,6 +145,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Has what is for ends of sockets, and was sent by those who have sent more, give way until a sender no
+    /// longer has most of what may wait: the broker's own messages may have taken what was free. Returns
+    /// whether that was enough.
+    fn make_share(&mut self, limits: OutboxLimits, sender: Account) -> bool {
+        while let Some(flows) = self.flows.as_mut() {
+            let free = limits.beside(self.bytes, self.ops.len() + flows.len());
+            if !flows.has_most(sender, free) {
+                return true;
+            }
+            let Some(dropped) = flows.yield_to(Some(sender)) else { return false };
+            self.forget(&dropped);
+        }
+        true
+    }
+
     /// Has what is for ends of sockets give way to so much that is the broker's own, or comes from somebody
     /// who has sent less.
     fn make_room(
@@ -150,10 +171,15 @@ impl Outbox {
         while self.bytes + cost > limits.bytes || self.len() >= limits.ops {
             let flows = self.flows.as_mut().ok_or(Overflow::Peer)?;
             let dropped = flows.yield_to(sender).ok_or(Overflow::Peer)?;
-            self.bytes -= self::cost(&dropped);
-            self.shared = self.shared.saturating_sub(shareable(&dropped));
+            self.forget(&dropped);
         }
         Ok(())
+    }
+
+    /// An operation of the flows was dropped.
+    fn forget(&mut self, dropped: &ServerOp) {
+        self.bytes -= cost(dropped);
+        self.shared = self.shared.saturating_sub(shareable(dropped));
     }
 
     /// Adds changes to those that wait at the end, if there are any: many ends that go at once are one frame.

@@ -250,6 +250,11 @@ fn however_many_flood_ends_others_find_room_and_what_the_broker_says_does_not_cu
             assert_eq!(outbox.push(limits, strings(id, 100_000), None), Ok(()), "{length}");
         }
         assert!(outbox.bytes() <= limits.bytes && outbox.len() <= limits.ops);
+        // What the broker says has taken what was free, and who sends little finds room as before.
+        for _ in 0..20 {
+            assert_eq!(outbox.push(limits, delivery("service.*", 7), Some(honest)), Ok(()), "{length}");
+        }
+        assert!(outbox.bytes() <= limits.bytes && outbox.len() <= limits.ops);
     }
 }
 
