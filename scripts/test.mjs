@@ -11,7 +11,7 @@ import { bin, has, run } from './util/run.mjs'
 
 /** Resolves with `{passed, failed, broken}`: the last are the runners that did not end well. */
 export async function test() {
-  const sum = { passed: 0, failed: 0, broken: [], flaky: [] }
+  const sum = { passed: 0, failed: 0, broken: [], flaky: [], failures: [] }
   for (const [name, runner] of [
     ['cargo: state machines', machines],
     ['cargo: network', network],
@@ -20,8 +20,9 @@ export async function test() {
     ['jest', javascript],
   ]) {
     console.log(`\n── ${name} ──`)
-    const { code, passed, failed, flaky = [], mayBeEmpty = false } = await runner()
+    const { code, passed, failed, flaky = [], failures = [], mayBeEmpty = false } = await runner()
     sum.flaky.push(...flaky)
+    sum.failures.push(...failures.flatMap(names))
     if (passed + failed === 0 && !mayBeEmpty) console.log(`${name}: no test ran`)
     sum.passed += passed
     // A runner that broke down without a failing test (does not compile, crashed) counts as one.
@@ -71,7 +72,7 @@ async function cargoTest(args) {
 }
 
 /** More suites than these do not fail by chance. */
-const MAX_RERUN = 4
+const MAX_RERUN = 8
 
 async function javascript() {
   const first = await jest()
@@ -81,8 +82,8 @@ async function javascript() {
   if (!isRerun) return first
   console.log(`\n── jest: once more, alone: ${suites.join(', ')} ──`)
   const again = await jest('--runInBand', '--runTestsByPath', ...suites)
-  if (again.code !== 0) return { ...first, failed: Math.max(again.failed, 1) }
-  const flaky = first.failures.flatMap(({ suite, tests }) => tests.map(name => `${suite}: ${name}`))
+  if (again.code !== 0) return { ...first, failed: Math.max(again.failed, 1), failures: again.failures }
+  const flaky = first.failures.flatMap(names)
   return { code: 0, passed: first.passed + first.failed, failed: 0, flaky }
 }
 
@@ -112,12 +113,16 @@ function failure({ name, status, assertionResults }) {
   return [{ suite: relative(process.cwd(), name), tests: tests.length > 0 ? tests : ['the suite itself'] }]
 }
 
+const names = ({ suite, tests }) => tests.map(name => `${suite}: ${name}`)
+
 const count = (text, pattern) => [...text.matchAll(pattern)].reduce((sum, match) => sum + Number(match[1]), 0)
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-  const { passed, failed, broken, flaky } = await test()
+  const { passed, failed, broken, flaky, failures } = await test()
   for (const name of flaky) console.log(`FLAKY, passed only when run once more: ${name}`)
+  // Once more, where who sees only the end of a long report finds them.
+  for (const name of failures) console.log(`FAILED ${name}`)
   if (broken.length > 0) console.log(`\nFAILED: ${broken.join(', ')}`)
   console.log(`\n${passed} passed, ${failed} failed`)
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0
