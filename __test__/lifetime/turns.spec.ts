@@ -99,6 +99,33 @@ describeFabrics('a turn of the event loop', fabric => {
     await all
     expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
   })
+
+  // Each wait whose time is over reads first what has come.
+  test('has no more of them where many waits end at once', async () => {
+    const [reader, writer] = [fabric.client(), fabric.client()]
+    const idle = reader.socket.connect('nobody.there')
+    const waits: Promise<unknown>[] = []
+    const beginWaits = (): void => {
+      for (let n = 0; n < 200; n++) waits.push(idle.waitUntilReady(1).catch(error => error.code))
+      for (const end = performance.now() + 5; performance.now() < end; );
+    }
+    const subscription = await reader.subscribe('flood')
+    let seen = 0
+    const all = new Promise<void>(resolve =>
+      subscription.emitter.on('message', () => {
+        if (seen === 0) beginWaits()
+        turns.count()
+        if (++seen === COUNT) resolve()
+      }),
+    )
+    for (let n = 0; n < COUNT; n++) {
+      if (n % 5000 === 0) await writer.publish('flood', n)
+      else writer.publishSync('flood', n)
+    }
+    await all
+    expect(new Set(await Promise.all(waits))).toEqual(new Set([408]))
+    expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  })
 })
 
 test('a turn of the event loop has so many messages of Sockety, and answers them before it has more', async () => {

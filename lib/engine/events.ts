@@ -54,6 +54,8 @@ let opened = false
 /** Whether a buffer has been read only in part, because a handler threw. */
 let isPartial = false
 let isDispatching = false
+/** A turn is scheduled: whatever else asks for one in between, such as a thousand timers that are due, no second one follows. */
+let isScheduled = false
 /** The end of the record that is being read. */
 let next = 0
 let kind = 0
@@ -113,8 +115,16 @@ function turn(): void {
   } finally {
     // Also after an exception (out of memory): the engine does not wake us again before a drain has returned
     // `null`.
-    if (isMore) resumeWalk(turn)
+    if (isMore && !isScheduled) {
+      isScheduled = true
+      resumeWalk(scheduledTurn)
+    }
   }
+}
+
+function scheduledTurn(): void {
+  isScheduled = false
+  turn()
 }
 
 /** Dispatches what has come, for a wait whose time is over. */
