@@ -13,8 +13,14 @@ const places = [[undefined, undefined], [single, single], gateways, [gateways[1]
 
 for (const [one, other] of nats ? places : places.slice(0, 2)) {
   const [server, client] = [one, other].map(place => connect({ address: addressOf(place), noCache: true }))
-  const jobs = await server.subscribe('double', { queue: 'workers' })
-  jobs.emitter.on('message', message => message.respond(message.data * 2))
+  const jobs = {
+    // Anyone can send any value: what this throws is the answer.
+    double(n) {
+      if (typeof n !== 'number') throw TypeError('not a number')
+      return n * 2
+    },
+  }
+  await server.service('jobs', jobs, { queue: 'workers' })
   const listener = server.socket.listen('chat')
   listener.on('connection', socket => {
     socket.on('data', text => {
@@ -22,13 +28,13 @@ for (const [one, other] of nats ? places : places.slice(0, 2)) {
     })
   })
 
-  const answer = await client.request('double', 21)
+  const answer = await client.call('jobs').double(21)
   const socket = client.socket.connect('chat')
   socket.write('hello')
   const [text] = await new Promise(resolve => {
     socket.on('data', (...data) => resolve(data))
   })
-  if (answer.data !== 42 || text !== 'HELLO') throw Error('another result')
+  if (answer !== 42 || text !== 'HELLO') throw Error('another result')
   await Promise.all([client.close(), server.close()])
 }
 await Promise.all([single, ...gateways].map(broker => broker.close()))

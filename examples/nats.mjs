@@ -10,8 +10,13 @@ const addresses = [undefined, `http://localhost:${broker.address().port}`, nats?
 
 for (const address of new Set(addresses)) {
   const [server, client] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
-  const jobs = await server.subscribe('double')
-  jobs.emitter.on('message', message => message.respond(message.data * 2))
+  await server.service('jobs', {
+    // Anyone can send any value: what this throws is the answer.
+    double(n) {
+      if (typeof n !== 'number') throw TypeError('not a number')
+      return n * 2
+    },
+  })
   const listener = server.socket.listen('chat')
   listener.on('connection', socket => {
     socket.on('data', text => {
@@ -19,13 +24,13 @@ for (const address of new Set(addresses)) {
     })
   })
 
-  const answer = await client.request('double', 21)
+  const answer = await client.call('jobs').double(21)
   const socket = client.socket.connect('chat')
   socket.write('hello')
   const [text] = await new Promise(resolve => {
     socket.on('data', (...data) => resolve(data))
   })
-  if (answer.data !== 42 || text !== 'HELLO') throw Error(`another result at ${address}`)
+  if (answer !== 42 || text !== 'HELLO') throw Error(`another result at ${address}`)
   await Promise.all([client.close(), server.close()])
 }
 await broker.close()

@@ -3,9 +3,22 @@ import { connect } from 'selvedge'
 
 const client = connect()
 
+/** Anyone can send any value, or bytes that are none. */
+function square(value) {
+  if (typeof value !== 'number') throw TypeError('not a number')
+  return value ** 2
+}
+
 const questions = await client.subscribe('math.square')
 const answering = (async () => {
-  for await (const message of questions) message.respondSync(message.data ** 2)
+  for await (const message of questions) {
+    if (!message.isRequest()) continue
+    try {
+      message.respondSync(square(message.data))
+    } catch (err) {
+      message.respondSync(err) // the request rejects with it
+    }
+  }
 })()
 const reply = await client.request('math.square', 12)
 console.log('12 squared is', reply.data)
