@@ -322,7 +322,10 @@ export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 export interface RequestManyOptions extends RequestOptions {
   /** Ends after this many replies. @default no limit */
   maxMessages?: number | undefined
-  /** Ends after this many milliseconds without another reply, after the first one. @default until `timeout` */
+  /**
+   * Ends after this many milliseconds without another reply, after the first one. Each reply begins it again, also
+   * when `timeout` is over, which is for the first reply then; a `signal` bounds them all. @default until `timeout`
+   */
   maxWait?: number | undefined
 }
 
@@ -918,8 +921,8 @@ export declare class Client extends Emitter<ClientEvents> {
   /**
    * Sends a request and iterates over the replies. Await it to learn first whether anybody listens: that rejects at once
    * if nobody does, and resolves with the first reply, or at the end if there is none. Since nobody knows how
-   * many will reply, it ends without an error when `timeout` is over, even without a reply. Over 64 MiB of
-   * unread replies end it with `"ENOBUFS"`.
+   * many will reply, it ends without an error when `timeout` is over, even without a reply; with `maxWait` and a reply it
+   * ends with that instead. Over 64 MiB of unread replies end it with `"ENOBUFS"`.
    *
    * @throws {FabricError} as `request`, when it is awaited or iterated, even later; nothing is thrown if it
    * is neither. `408` also when its time is over without a connection: there may be replies that cannot come
@@ -1463,7 +1466,7 @@ export interface Broadcast<
   /**
    * Asks each member once, at whichever server it is. Iterates over the answers as they come, with an error in the place of
    * one that failed, whose `ids` has the socket; or the server, if that was lost (`"ERR_SOCKET_LOST"`) or away (`408`).
-   * Ends when all have answered, or as the options say: `timeout` is that of each answer.
+   * Ends when all have answered, or as the options say: `timeout` is that of each answer, with `maxWait`, too.
    *
    * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`; when iterated: `"ABORT_ERR"` · `"ENOBUFS"` 64 MiB were not read ·
    *   why the listener has closed
@@ -1744,8 +1747,8 @@ declare abstract class ConatSocketBase<
    * when none has come for `maxWait` after one. A reply that is an error has it in its headers: `error`, the
    * text, and `code`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated; `408` when `timeout` is over before that: there may be
-   *   more replies. (A Conat peer does not announce the end: then the loop ends without an error.)
+   * @throws {FabricError} as `request`, when awaited or iterated; `408` when `timeout` is over before that, unless `maxWait`
+   *   and a reply have taken its place: there may be more replies. (A Conat peer does not announce the end: then the loop ends without an error.)
    * @example
    * for await (const { data } of socket.requestMany({ rows: 'all' })) console.log(data)
    */

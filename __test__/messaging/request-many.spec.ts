@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Client, Message } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
-import { rejection } from '../support/messages'
+import { answerForLonger, rejection } from '../support/messages'
 
 /** Clients that answer with their number and never again. */
 async function crowd(fabric: Fabric, count: number): Promise<void> {
@@ -44,6 +44,17 @@ describeFabrics('requestMany', fabric => {
     await crowd(fabric, 3)
     const answers = await all(fabric.client().requestMany('ping', null, { maxWait: 100 }))
     expect(answers.sort()).toEqual([0, 1, 2])
+  })
+
+  test('goes on past its timeout while each answer comes within maxWait of the one before', async () => {
+    const [timeout, subscription] = [600, await fabric.client().subscribe('many')]
+    subscription.emitter.on('message', message => answerForLonger(message, timeout))
+    let last: unknown
+    for await (const { data } of fabric.client().requestMany('many', null, { timeout, maxWait: 20_000 })) {
+      last = data
+      if (data === 'last') break
+    }
+    expect(last).toBe('last')
   })
 
   test('ends at its timeout', async () => {

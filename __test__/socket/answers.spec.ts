@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { FabricError, type Message, type RequestManyOptions } from 'selvedge'
 import { describeFabric, describeFabrics } from '../support/fabrics'
+import { answerForLonger } from '../support/messages'
 import { join, listening, pair } from '../support/sockets'
 
 describeFabrics('many answers in the stream', fabric => {
@@ -101,6 +102,18 @@ describeFabrics('many answers in the stream', fabric => {
     // Nobody answers: as with `request`.
     for (const options of [{}, { maxWait: 10 }, { maxMessages: 1 }])
       expect(await asked('no answer', { timeout: 100, ...options })).toEqual([408])
+  })
+
+  test('go on past the timeout while each comes within maxWait of the one before', async () => {
+    const { server, socket } = await pair(fabric)
+    const timeout = 600
+    server.on('request', request => answerForLonger(request, timeout))
+    let last: unknown
+    for await (const { data } of socket.requestMany(null, { timeout, maxWait: 20_000 })) {
+      last = data
+      if (data === 'last') break
+    }
+    expect(last).toBe('last')
   })
 
   test('may be large, and have headers', async () => {

@@ -1,4 +1,5 @@
 // What arrives at a subscription.
+import { setTimeout } from 'node:timers/promises'
 import type { Message, Subscription } from 'selvedge'
 
 /** The next `count` messages. */
@@ -15,6 +16,13 @@ export async function read(subscription: Subscription, count: number): Promise<M
 /** The data of the next `count` messages. */
 export async function readData(subscription: Subscription, count: number): Promise<unknown[]> {
   return (await read(subscription, count)).map(message => message.data)
+}
+
+/** Answers again and again for longer than so many ms, and last with `last`. */
+export async function answerForLonger(request: Message, ms: number): Promise<void> {
+  for (const end = Date.now() + 1.5 * ms; Date.now() < end; await setTimeout(ms / 6))
+    request.respondSync('more')
+  request.respondSync('last')
 }
 
 /** How a promise was rejected; a promise that was not fails the test. */

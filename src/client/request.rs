@@ -43,7 +43,7 @@ pub enum RequestKind {
 pub struct ReplyLimits {
     /// It ends after so many.
     pub max_messages: Option<u32>,
-    /// It ends after so long without one; `None`: at its timeout.
+    /// It ends after so long without another one after the first, whatever its timeout; `None`: at that.
     pub max_wait: Option<Duration>,
 }
 

@@ -17,7 +17,7 @@ pub struct AskTerms {
 pub struct AnswerLimits {
     /// It ends after so many.
     pub max_messages: Option<u32>,
-    /// It ends after so long without another one; `None`: when its time is over.
+    /// It ends after so long without another one after the first, whatever its time; `None`: with that.
     pub max_wait: Option<Duration>,
 }
 
