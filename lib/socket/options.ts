@@ -25,6 +25,7 @@ import {
   override,
   type ShapeOf,
 } from '../values/option-checks'
+import { warnIfMisspelt } from './misspelt-options'
 
 const SETTINGS_SHAPE = {
   id: isString,
@@ -100,7 +101,9 @@ export function writeOptions(second: Headers | WriteOptions | null | undefined):
     throw invalidType('headers', 'an object of names and values', second)
   if (areReceived(second)) return { headers: second as Headers }
   for (const name of Object.keys(second)) {
-    if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }
+    if (Object.hasOwn(WRITE_SHAPE, name)) continue
+    warnIfMisspelt(second, WRITE_SHAPE)
+    return { headers: second as Headers }
   }
   checkOptions('write', second, WRITE_SHAPE)
   return second
