@@ -54,6 +54,14 @@ describe('sub', () => {
   })
 })
 
+test.each(['reply x --exec', 'listen x --exec', 'reply x 1 --queue', 'sub x --queue'])(
+  '%s without a value, as an empty variable of a shell has it, is a usage error',
+  async line => {
+    const { exit, stderr } = await run([...line.split(' '), ''])
+    expect([exit, stderr]).toEqual([2, expect.stringContaining('It must not be empty.')])
+  },
+)
+
 describe('pub', () => {
   test('--sleep goes on after each pause, and a signal ends it within one', async () => {
     const subscription = await client.subscribe('slow')

@@ -77,6 +77,21 @@ describe('with a broker', () => {
     },
   )
 
+  onLinux('so are those of a stream of bytes', async () => {
+    const server = client.socket.listen('bytes')
+    const bytes = Buffer.from(`é${EVIL}\n`)
+    server.on('connection', socket => {
+      // Half of a letter, too.
+      for (const part of [bytes.subarray(0, 1), bytes.subarray(1)]) socket.write(part)
+      socket.end()
+    })
+    await server.waitUntilReady()
+    const { stdout } = await onTerminal('socket bytes --bytes').ended
+    expect(stdout).toBe('é\\x1b[2J\\x07\\u202etxt\\x9b31m\r\n')
+    expect((await new Command(['socket', 'bytes', '--bytes'], env).ended).stdout).toBe(String(bytes))
+    await server.close()
+  })
+
   onLinux.each([{}, { NO_COLOR: '1' }, { FORCE_COLOR: '1' }, { NO_COLOR: '1', FORCE_COLOR: '1' }])(
     'nothing is coloured there, whatever the environment says: %j',
     async wish => {

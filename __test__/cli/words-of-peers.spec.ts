@@ -124,6 +124,16 @@ onLinux('the JSON of a terminal', async () => {
   expect(JSON.parse(line!)).toMatchObject({ level: 'FAIL', text: expect.stringContaining(EVIL) })
 })
 
+test('an error of megabytes is one line of a length that can be read', async () => {
+  const long = await peer.subscribe('long')
+  long.emitter.on('message', request => {
+    request.respondSync(null, { headers: { error: 'owned'.repeat(100_000) } })
+  })
+  const { stderr } = await start('req long hi').ended
+  expect(stderr).toMatch(/^selvedge: (owned){100,}.*… \(\d+ characters\)\n$/)
+  expect(stderr.length).toBeLessThan(3000)
+})
+
 test('stderr is written in one place, but for what a person is asked and a bar of progress', () => {
   const folder = join(__dirname, '../../lib/cli')
   const writing = readdirSync(folder).filter(name =>

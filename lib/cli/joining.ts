@@ -1,6 +1,7 @@
 // A socket joined with two streams: stdin and stdout, or those of a program.
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import type { FabricError } from '../index'
 import { lossOf } from './broker-loss'
 import { CommandError, codeOf, EXIT } from './failure'
@@ -8,6 +9,7 @@ import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
 import { hasLostOutput, outputFailure } from './output'
 import { type Form, lines, payloadFrom, shown } from './payload'
 import { onStop } from './stopping'
+import { escaped } from './terminal'
 
 export interface Joint {
   input: Input
@@ -88,7 +90,7 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
     if (stream !== undefined) stream.end()
     else void socket.end().catch(() => {})
   }
-  const receiving = stream === undefined ? print(socket, joint) : receive(stream, output).catch(() => {})
+  const receiving = stream === undefined ? print(socket, joint) : receive(stream, joint).catch(() => {})
   const over = Promise.race([closed, peerEnd])
   const sending = send(socket, joint)
   const forget = onStop(() => {
@@ -170,10 +172,14 @@ function send(socket: AnySocket, { input, form }: Joint): Sending {
   return sending
 }
 
-async function receive(stream: Readable, output: Writable): Promise<void> {
-  for await (const part of stream) {
-    if (!output.write(part)) await once(output, 'drain')
+/** A person gets text, which cannot drive the terminal; a pipe the bytes as they are. */
+async function receive(stream: Readable, { output, person }: Joint): Promise<void> {
+  const decoder = person ? new StringDecoder('utf8') : undefined
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    const taken = decoder === undefined ? part : escaped(decoder.write(part))
+    if (!output.write(taken)) await once(output, 'drain')
   }
+  if (decoder !== undefined) output.write(decoder.end())
 }
 
 async function print(socket: AnySocket, { output, form, person, say }: Joint): Promise<void> {
@@ -181,7 +187,7 @@ async function print(socket: AnySocket, { output, form, person, say }: Joint): P
   socket.on('data', (data: unknown) => {
     if (!hasHint && data instanceof Uint8Array) {
       hasHint = true
-      say('the other side sends bytes: --bytes shows them as they are')
+      say('the other side sends bytes: --bytes shows them as text')
     }
     const text = shown(data, { ...(form === undefined ? {} : { form }), person })
     if (output.write(typeof text === 'string' ? `${text}\n` : text)) return

@@ -12,7 +12,7 @@ import { checkForm, checkStdin, type Form } from './payload'
 import { stopped, stopSignal } from './stopping'
 import { checkReachable } from './subjects'
 import { type Terminal, tell } from './terminal'
-import { period } from './values'
+import { filled, period } from './values'
 
 interface Options extends CommonOptions {
   as?: Form
@@ -36,7 +36,7 @@ export function listen(program: Command): void {
     .option('--bytes', 'a stream of bytes (the default in a pipe)')
     .option('--one', 'join the first client and end with it (the default)')
     .option('--echo', 'send back whatever each client sends')
-    .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
+    .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout', filled)
     .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', period, 10_000)
     .addOption(idleOption())
     .option('--keep', 'wait for the next client when the first has ended')

@@ -10,7 +10,7 @@ import { textOf, UsageError } from './failure'
 import { type Form, parsePayload, payloadFrom } from './payload'
 import { onStop } from './stopping'
 import { checkReachable } from './subjects'
-import { count, period } from './values'
+import { count, filled, period } from './values'
 
 interface Options extends CommonOptions {
   as?: Form
@@ -40,6 +40,7 @@ export function reply(program: Command): void {
     .option(
       '--exec <command>',
       'answer with the output of a program; anything but exit code 0 is an error answer',
+      filled,
     )
     .option('--parallel <n>', 'run at most this many programs at once', count, 8)
     .option(
@@ -48,7 +49,7 @@ export function reply(program: Command): void {
       period,
       10_000,
     )
-    .option('--queue <name>', 'share the requests with others of that queue group')
+    .option('--queue <name>', 'share the requests with others of that queue group', filled)
     .option('--count <n>', 'stop after this many requests', count)
     .action(run)
   examples(

@@ -6,7 +6,7 @@ import { type CommonOptions, tellRevocations } from './connection'
 import { type Look, printMessage } from './messages'
 import { onStop } from './stopping'
 import { checkReachable } from './subjects'
-import { count, period } from './values'
+import { count, filled, period } from './values'
 
 type Subscription = Awaited<ReturnType<Client['subscribe']>>
 
@@ -22,7 +22,7 @@ export function sub(program: Command): void {
     .description('Subscribes to patterns (* is one token, a final > all that follow) and prints what comes.')
     .argument('<pattern...>')
     .addOption(formOption())
-    .option('--queue <name>', 'share the messages with others of that queue group')
+    .option('--queue <name>', 'share the messages with others of that queue group', filled)
     .option('--count <n>', 'stop after this many messages', count)
     .option('--idle <time>', 'stop when nothing has come for this long', period)
     .option('--raw', 'print payloads only')

@@ -50,7 +50,15 @@ export class Terminal {
  * in it. One line stays one: what strangers write is none of this command's lines.
  */
 export function tell(...lines: readonly string[]): void {
-  process.stderr.write(`${lines.map(escapedLine).join('\n')}\n`)
+  process.stderr.write(`${lines.map(line => escapedLine(shortened(line))).join('\n')}\n`)
+}
+
+/** Characters of a line: more than any of this command's own has. */
+const MAX_LINE = 2000
+
+/** The words of a peer may be megabytes. */
+function shortened(line: string): string {
+  return line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE)}… (${line.length} characters)`
 }
 
 const DRIVING = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu

@@ -22,6 +22,12 @@ export function period(text: string): number {
   return time
 }
 
+/** A name or a command, which an empty variable of a shell is not. */
+export function filled(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.')
+  return text
+}
+
 export function count(text: string): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1) {
