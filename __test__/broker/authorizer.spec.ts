@@ -1,8 +1,9 @@
 // Who comes in, and what they may do.
 import { once } from 'node:events'
-import { byCookie, describeStages, loose, pending, until } from '../support/authority'
+import { byCookie, describeStages, loose, pending } from '../support/authority'
 import { rejection } from '../support/messages'
 import { STALL_MS } from '../support/stall'
+import { until } from '../support/events'
 
 describeStages('authority', stage => {
   test('getUser is asked once for each connection, with its headers, and says who it is', async () => {

@@ -1,7 +1,8 @@
 // Callbacks of a broker that throw, hang, give nonsense or do too much, and clients that make much of them.
 import { once } from 'node:events'
 import type { Client } from 'selvedge'
-import { byCookie, describeStages, loose, until } from '../support/authority'
+import { byCookie, describeStages, loose } from '../support/authority'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 import { disconnection } from '../support/sockets'
 

@@ -1,6 +1,7 @@
 // Queue groups and clients of one process over gateways: who gets a message, and that nobody gets it twice.
 import { connect as natsConnect } from '@nats-io/transport-node'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { until } from '../support/events'
 import { describeNats, NatsServer } from '../support/nats'
 import { numbers } from '../support/sockets'
 
@@ -51,7 +52,7 @@ describeNats('over gateways', () => {
   ): Promise<void> {
     await Promise.all(by.map(client => client.waitUntilReady()))
     for (const n of numbers(1, count)) by[n % by.length]!.publishSync(subject, n)
-    while (sum(counts) < count) await new Promise(setImmediate)
+    await until(() => sum(counts) >= count)
     await Promise.all(by.map(client => client.publish(`end.${subject}`, 0)))
   }
 
@@ -92,12 +93,12 @@ describeNats('over gateways', () => {
     const publisher = to(address)
     await publisher.waitUntilReady()
     await other.close()
-    while (broker.totals!.upstream!.ready) await new Promise(setImmediate)
+    await until(() => !broker.totals!.upstream!.ready)
     const published = await Promise.all(numbers(1, 300).map(n => publisher.publish('a.b', n)))
     expect(new Set(published.map(({ count }) => count))).toEqual(new Set([1]))
-    while (sum(counts) < 300) await new Promise(setImmediate)
+    await until(() => sum(counts) >= 300)
     expect((await publisher.publish('a.b', 0)).count).toBe(1)
-    while (sum(counts) < 301) await new Promise(setImmediate)
+    await until(() => sum(counts) >= 301)
     expect(sum(counts)).toBe(301)
     expect(Math.min(...counts)).toBeGreaterThan(50)
   })
@@ -118,7 +119,7 @@ describeNats('over gateways', () => {
     const stranger = await natsConnect({ servers: server.address })
     stranger.publish('both', 'from a stranger')
     await stranger.flush()
-    while (Object.values(heard).some(all => all.length < 3)) await new Promise(setImmediate)
+    await until(() => Object.values(heard).every(all => all.length >= 3))
     const texts = (all: unknown[]): string[] => all.map(data => String(data)).sort()
     const all = ['from a stranger', 'from direct', 'from inside']
     expect([texts(heard.inside!), texts(heard.direct!)]).toEqual([all, all])

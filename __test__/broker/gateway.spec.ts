@@ -11,6 +11,7 @@ import {
   init,
   type ServerOptions,
 } from 'selvedge'
+import { until } from '../support/events'
 import { read, rejection } from '../support/messages'
 import { describeNats, NatsServer } from '../support/nats'
 import { numbers } from '../support/sockets'
@@ -81,7 +82,7 @@ describeNats('gateways onto one server of NATS', () => {
     const expected = all.flatMap(([name]) => [...numbers(1, 20).map(n => `${name} ${n}`), `${name} end`])
     const inOrder = (got: unknown[], name: string) => got.filter(text => String(text).startsWith(`${name} `))
     for (const [name] of all) {
-      while (heard.get(name)!.length < expected.length) await new Promise(setImmediate)
+      await until(() => heard.get(name)!.length >= expected.length)
       expect(heard.get(name)).toHaveLength(expected.length)
       for (const [from] of all) expect(inOrder(heard.get(name)!, from)).toEqual(inOrder(expected, from))
     }
@@ -147,7 +148,7 @@ describeNats('gateways onto one server of NATS', () => {
       }
     })
     await Promise.all(all.map(client => client.waitForInterest('jobs')))
-    while (one.totals!.upstream!.members + two.totals!.upstream!.members < 4) await new Promise(setImmediate)
+    await until(() => one.totals!.upstream!.members + two.totals!.upstream!.members >= 4)
     await Promise.all(
       all.map(async client => {
         for (const n of numbers(1, 100)) await client.publish('jobs', n)
@@ -269,7 +270,7 @@ describeNats('gateways onto one server of NATS', () => {
     await to(String(two.address())).subscribe('there')
     await direct!.waitForInterest('there')
     await two.close()
-    while (await direct!.interest('there')) await new Promise(setImmediate)
+    await until(async () => !(await direct!.interest('there')))
     expect(await rejection(direct!.request('there', 1))).toMatchObject({ code: 503 })
   })
 })

@@ -2,7 +2,7 @@
 // it ends, and nothing that was cut off looks complete.
 import { once } from 'node:events'
 import { type Client, type ConatSocketClient, type ConatSocketServer, connect, init } from 'selvedge'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 
 const CUT = expect.objectContaining({ code: 'ERR_BROKER_CLOSED' })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, type ConatServer, type ConnectOptions, connect, init, sysApi } from 'selvedge'
 import { CA, material } from '../support/certificates'
+import { until } from '../support/events'
 import { describeFabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { disconnection } from '../support/sockets'
@@ -74,7 +75,7 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire', 'gateways'] as 
         expect(await rejection(client.subscribe('sys.conat.default'))).toMatchObject({ code: 403 })
         await call(client, 'sys.conat.default', 'usage')
         await other.publish('plain', 1)
-        while (!heard.includes('plain')) await new Promise(setImmediate)
+        await until(() => heard.includes('plain'))
         expect(heard.filter(subject => subject.startsWith('sys.'))).toEqual([])
         tap.close()
       })

@@ -1,5 +1,6 @@
 // What a broker shows of itself, and how many it lets in.
-import { byCookie, describeStages, loose, until } from '../support/authority'
+import { byCookie, describeStages, loose } from '../support/authority'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 
 describeStages('a broker', stage => {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { type Client, type ConatServer, init, type Message, type ServerSocket } from 'selvedge'
 import { chromium, launch } from '../support/chromium'
+import { until } from '../support/events'
 import { listening, numbers } from '../support/sockets'
 
 const bundle = (name: string): Buffer => readFileSync(join(__dirname, '../../dist/browser', name))
@@ -197,7 +198,7 @@ describeInChromium('a page', () => {
       const answer = await tab.evaluate('answer')
       // An answer to a connection that is gone is lost; so is the time.
       expect(answer).toBe(FROZEN < 30 ? 'in time' : 408)
-      while (heard.length < 300) await new Promise(setImmediate)
+      await until(() => heard.length >= 300)
       expect(heard).toEqual(numbers(1, 300))
       // It did sleep.
       const pause = await tab.evaluate(() => {

@@ -9,6 +9,7 @@ import { connect } from 'selvedge'
 import { endOf, Input, join as joinTo } from '../../lib/cli/joining'
 import { Command, ENTRY, type Ended } from '../support/command'
 import { commandSuite } from '../support/command-suite'
+import { until } from '../support/events'
 
 jest.setTimeout(60_000)
 
@@ -196,7 +197,7 @@ test('a program of a server that is stopped has not ended in order', async () =>
 test('after the end of stdin a signal cuts nothing off, if nothing has come', async () => {
   const server = await listening(`selvedge listen whole --exec 'cat > /dev/null; touch read; sleep 1000'`)
   const client = shell('selvedge socket whole < small')
-  while (!existsSync(join(folder, 'read'))) await new Promise(resolve => setTimeout(resolve, 10))
+  await until(() => existsSync(join(folder, 'read')))
   expect((await client.stop('SIGINT')).exit).toBe(0)
   await server.stop()
 })

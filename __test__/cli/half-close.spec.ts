@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { connect } from 'selvedge'
 import { Command, ENTRY } from '../support/command'
 import { commandSuite } from '../support/command-suite'
+import { until } from '../support/events'
 
 jest.setTimeout(60_000)
 
@@ -108,7 +109,7 @@ describe('the end of stdin ends what is written, not what is read', () => {
     const socket = client.socket.connect('kept')
     socket.write(Buffer.from(text))
     await socket.end()
-    while (!existsSync(`${folder}/done`)) await new Promise(resolve => setTimeout(resolve, 10))
+    await until(() => existsSync(`${folder}/done`))
     expect(readFileSync(`${folder}/done`, 'utf8') === text).toBe(true)
     await client.close()
     rmSync(folder, { recursive: true })

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { chromium, launch } from '../support/chromium'
 import { Command, ENTRY, type Ended } from '../support/command'
 import { hasRedis, postgres, startPostgres, startRedis, told } from '../support/databases'
+import { until } from '../support/events'
 
 jest.setTimeout(120_000)
 
@@ -152,7 +153,7 @@ const hasPostgres = postgres !== undefined
     const psql = (query: string): Promise<Ended> =>
       typed(`psql -h 127.0.0.1 -p ${port} -U postgres -At -c "${query}"`)
     // The socket is there before the server takes logins.
-    while ((await psql('select 1')).exit !== 0) await new Promise(resolve => setTimeout(resolve, 50))
+    await until(async () => (await psql('select 1')).exit === 0)
     expect(await psql('create table t as select generate_series(1, 1000) n')).toMatchObject({ exit: 0 })
     expect(await psql('select count(*), sum(n) from t')).toEqual({
       exit: 0,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, type ConnectOptions, connect, init } from 'selvedge'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 import { describeNats, NatsServer } from '../support/nats'
 import { Operator } from '../support/nats-operator'
@@ -49,7 +50,7 @@ describeNats('an operator of NATS', () => {
         () => true,
         () => false,
       )
-    while (!(await isReady())) await new Promise(setImmediate)
+    await until(isReady)
   })
 
   test('lets a gateway in', async () => {

@@ -1,6 +1,7 @@
 // What a server of NATS changes while a client is there: its limits, who may come in, what they may, and whether it stays.
 import { once } from 'node:events'
 import { type Client, type ConnectOptions, connect } from 'selvedge'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 import { describeNats, NatsServer, rawNats } from '../support/nats'
 import { disconnection, join, listening, take } from '../support/sockets'
@@ -94,8 +95,8 @@ describeNats('a server of NATS that changes', () => {
     expect((await ann.publish('app.b', 'there')).count).toBe(1)
     server.reload(permitted('app.a', 'app.b'))
     // It asks again by itself.
-    while ((await ann.publish('app.a', 'back')).count === 0) await new Promise(setImmediate)
-    while (!heard.includes('back')) await new Promise(setImmediate)
+    await until(async () => (await ann.publish('app.a', 'back')).count !== 0)
+    await until(() => heard.includes('back'))
     expect(heard).not.toContain('gone')
     one.close()
     other.close()

@@ -9,7 +9,7 @@ import {
   type FabricError,
   init,
 } from 'selvedge'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { nextDisconnection, pair } from '../support/sockets'
 

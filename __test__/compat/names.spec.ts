@@ -17,7 +17,7 @@ import {
   matchesSegment,
   randomId,
 } from 'selvedge'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { read, rejection } from '../support/messages'
 import { disconnection, pair } from '../support/sockets'

@@ -12,6 +12,7 @@ import {
   time,
   timeClient,
 } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 
@@ -164,7 +165,7 @@ describeFabrics('a service of one function', fabric => {
       ahead += 10_001
       time()
       time()
-      while (asked === 0) await new Promise(resolve => setTimeout(resolve, 1))
+      await until(() => asked !== 0)
       // It is the same measurement, or a second one; then what is known holds for an hour.
       await getSkew({ client: caller })
       const before = asked

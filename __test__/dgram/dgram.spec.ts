@@ -4,15 +4,13 @@ import type { Client } from 'selvedge'
 import { type DatagramInfo, over, type Socket } from 'selvedge/dgram'
 import { sockets } from 'selvedge/net'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
+import { until } from '../support/events'
 
 type Received = [message: Buffer, info: DatagramInfo]
 const received = (socket: Socket): Promise<Received> => once(socket, 'message') as Promise<Received>
 const failure = (socket: Socket): Promise<NodeJS.ErrnoException> =>
   new Promise(resolve => socket.once('error', resolve))
 const closed = (socket: Socket): Promise<void> => new Promise(resolve => socket.close(resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 
 describeFabricsAndWebSocket('dgram', fabric => {
   let dgram = {} as ReturnType<typeof over>

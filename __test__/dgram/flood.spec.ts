@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { over } from 'selvedge/dgram'
+import { until } from '../support/events'
 import { describeFabric } from '../support/fabrics'
 
 const KIB = 1024
@@ -31,7 +32,7 @@ for (const kind of ['selvedge wire', 'conat wire', 'nats', 'gateways'] as const)
       const args = [program, JSON.stringify(fabric.remote), 'desk', String(count), String(bytes)]
       const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
       expect(status).toBe(0)
-      while (received + desk.stats.recvDropped < count) await new Promise(resolve => setTimeout(resolve, 5))
+      await until(() => received + desk.stats.recvDropped >= count)
       expect(received + desk.stats.recvDropped).toBe(count)
       expect(desk.stats).toMatchObject({ received, malformed: 0 })
       expect(received).toBeGreaterThan(0)

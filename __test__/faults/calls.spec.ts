@@ -2,6 +2,7 @@
 // none waits for its whole timeout.
 import { type Client, connect } from 'selvedge'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 import { endAll, Party, WIRES } from './party'
 
@@ -45,7 +46,7 @@ describe.each(WIRES)('%s wire', wire => {
   async function onItsWay<T>(proxy: FaultProxy, work: () => Promise<T>): Promise<{ work: Promise<T> }> {
     const before = proxy.stats.bytes.toServer
     const begun = { work: work() }
-    while (proxy.stats.bytes.toServer < before + 10) await new Promise(setImmediate)
+    await until(() => proxy.stats.bytes.toServer >= before + 10)
     return begun
   }
 

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { Caller, failuresOf, goOn, serveWork } from '../support/callers'
+import { until } from '../support/events'
 import { describeNats, type NatsServer, type RawNats, rawNats, startNatsCluster } from '../support/nats'
 import { disconnection, numbers, take } from '../support/sockets'
 
@@ -106,7 +107,7 @@ describeNats('a server of NATS that tells its clients to leave', () => {
     expect(failuresOf(callers)).toEqual([])
     expect(publishers.flatMap(({ failed }) => failed)).toEqual([])
     for (const [n, { confirmed }] of publishers.entries()) {
-      while (!arrived[n]!.has(confirmed.at(-1)!)) await new Promise(setImmediate)
+      await until(() => arrived[n]!.has(confirmed.at(-1)!))
       expect(confirmed.filter(each => !arrived[n]!.has(each))).toEqual([])
     }
   }, 60_000)
@@ -174,7 +175,7 @@ describeNats('a server of NATS that tells its clients to leave', () => {
     expect(failuresOf(callers)).toEqual([])
     expect(publisher.failed).toEqual([])
     const { confirmed } = publisher
-    while (!arrived.has(confirmed.at(-1)!)) await new Promise(setImmediate)
+    await until(() => arrived.has(confirmed.at(-1)!))
     expect(confirmed.filter(each => !arrived.has(each))).toEqual([])
   }, 60_000)
 })

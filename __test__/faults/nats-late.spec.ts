@@ -3,6 +3,7 @@
 import { connect as natsConnect } from '@nats-io/transport-node'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
+import { until } from '../support/events'
 import { describeNats, NatsServer } from '../support/nats'
 import { numbers } from '../support/sockets'
 
@@ -65,7 +66,7 @@ describeNats('messages of an earlier connection to NATS', () => {
       socket.on('data', n => back!.push(n))
       async function talk(first: number, last: number): Promise<void> {
         for (const n of numbers(first, last)) socket.write(n)
-        while (back!.length < last) await new Promise(setImmediate)
+        await until(() => back!.length >= last)
       }
       await talk(1, 50)
       // From now on nobody else hears it: a tap counts as interest.

@@ -2,6 +2,7 @@
 // publish to it; what is too much is left out and counted, and sockets lose nothing.
 import { Worker } from 'node:worker_threads'
 import { type Client, connect } from 'selvedge'
+import { until } from '../support/events'
 import { read } from '../support/messages'
 import { describeNats, NatsServer } from '../support/nats'
 import { join, listening, take } from '../support/sockets'
@@ -63,7 +64,7 @@ describeNats('a client of NATS whose thread is blocked while 100 MB come', () =>
     const outcome = Atomics.wait(new Int32Array(flag), 0, 0, 60_000)
     expect([outcome, new Int32Array(flag)[0]]).toEqual(['ok', 1])
     expect(await received).toEqual(Array.from({ length: 300 }, (_, n) => n))
-    while (heard + subscription.dropped < MESSAGES) await new Promise(setImmediate)
+    await until(() => heard + subscription.dropped >= MESSAGES)
     expect(heard + subscription.dropped).toBe(MESSAGES)
     expect(subscription.dropped).toBeGreaterThan(0)
     // What comes now is delivered as ever, on the same connection.

@@ -8,6 +8,7 @@ import { rejection } from '../support/messages'
 import { disconnection } from '../support/sockets'
 import { STALL_MS } from '../support/stall'
 import { head, opened, ownFrame, publish, Raw, text } from './attacker'
+import { until } from '../support/events'
 
 const PASSWORD = 'correct-horse-7'
 const NIL = Buffer.from([0xc0])
@@ -251,7 +252,7 @@ test('row 40: an answer to a reply subject of somebody else’s needs the permis
   expect(await root.hears('437[{"count":1}]')).toBe(true)
   expect((await denied)[0]).toMatchObject({ subject: 'user.cat.private', type: 'pub' })
   await cat.publish('user.cat.own', 'own')
-  while (heard.length === 0) await new Promise(setImmediate)
+  await until(() => heard.length > 0)
   expect(heard).toEqual(['own'])
 })
 

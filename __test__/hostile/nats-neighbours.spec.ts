@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type Message } from 'selvedge'
 import { EAGER, Echoes } from '../support/echoes'
 import { describeNats, NatsServer, type RawNats, rawNats } from '../support/nats'
+import { until } from '../support/events'
 
 const BATCH = 50
 const MB = 1024 * 1024
@@ -366,7 +367,7 @@ describeNats('a neighbour on NATS that attacks', () => {
     round += 1
     const expected = Array.from({ length: round * 3 }, (_, n) => n)
     for (const [name, numbers] of heard) {
-      while (numbers.length < expected.length) await new Promise(setImmediate)
+      await until(() => numbers.length >= expected.length)
       expect([name, ...[...numbers].sort((a, b) => a - b)]).toEqual([name, ...expected])
     }
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { disconnection } from '../support/sockets'
+import { until } from '../support/events'
 
 const MAX_PAYLOAD = 4096
 /** Of a client of NATS (`wire/nats/client.rs`). */
@@ -110,7 +111,7 @@ describe('a server of NATS that lets us in and then', () => {
   }
 
   async function subscribedAgain(before: Socket): Promise<void> {
-    while (nats.subscriptions.get('a')!.socket === before) await new Promise(setImmediate)
+    await until(() => nats.subscriptions.get('a')!.socket !== before)
   }
 
   test.each(BROKEN)('sends %s is left by a client, which comes back', async (_, words) => {
@@ -131,7 +132,7 @@ describe('a server of NATS that lets us in and then', () => {
     broker.on('upstream', (state, error) => said.push(error?.code ?? state))
     socket.write(words(sid))
     await subscribedAgain(socket)
-    while (said.length < 2) await new Promise(setImmediate)
+    await until(() => said.length >= 2)
     expect(said).toEqual(['ERR_CONNECT', 'ready'])
   })
 

@@ -3,6 +3,7 @@ import { type EventEmitter, once as emitted } from 'node:events'
 import type { ServerOptions } from 'selvedge'
 import { io, type Socket } from 'socket.io-client'
 import { type ConatServer, init } from '../../lib'
+import { until } from '../support/events'
 import { encode } from './peers/wire'
 
 let server: ConatServer
@@ -116,7 +117,7 @@ test('what it emits before it is signed in is carried out then, in order', async
   await once(peer, 'connect')
   peer.emit('subscribe', { subject: 'n.*', queue: '0' })
   const count = peer.emitWithAck('publish', chunk('n.1'))
-  while (admit === undefined) await new Promise(setImmediate)
+  await until(() => admit !== undefined)
   expect(server.totals!.subscriptions).toBe(0)
   admit!(null)
   expect(await count).toEqual({ count: 1 })

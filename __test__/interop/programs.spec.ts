@@ -11,7 +11,7 @@ import {
   messageData,
   sysApi,
 } from 'selvedge'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { type RunningBroker, startBroker } from './parties'
 import { Client as PeerClient } from './peers/client'
 import { changefeed, changefeedServer } from './programs/changefeed'

@@ -1,5 +1,6 @@
 // While JavaScript is busy the engine reads on; while it is idle it reads by itself (docs/internals/boundary.md).
 import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { until } from '../support/events'
 import { start } from './run'
 
 let broker: ConatServer
@@ -36,7 +37,7 @@ test('what comes while JavaScript is busy is read all the same, and handed over 
   }
   await client.publish('busy.nobody', null)
   // Whatever the broker held for the program is with the program, which is as busy as before.
-  while (broker.totals!.outbox.bytes > 0) await new Promise(setImmediate)
+  await until(() => broker.totals!.outbox.bytes === 0)
   expect(program.output()).toBe('subscribed busy ')
   program.child.stdin!.end()
   expect(await program.ended).toMatchObject({ code: 0, stdout: `subscribed busy free ${count}`, stderr: '' })

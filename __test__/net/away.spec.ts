@@ -3,13 +3,9 @@ import { once } from 'node:events'
 import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
+import { closed, until } from '../support/events'
 
 const WIRES = ['selvedge', 'conat'] as const
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 
 let clients: Client[] = []
 afterEach(async () => {

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { over, type Server, sockets } from 'selvedge/net'
 import { describeFabric } from '../support/fabrics'
+import { until } from '../support/events'
 
 const MANY = Number(process.env.SELVEDGE_NET_CONNECTS ?? 1500)
 /** A client may have 500 subscriptions; each of its sockets needs one. */
@@ -33,7 +34,7 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       const closed = once(server, 'close')
       server.close()
       await closed
-      while (sockets().length > 0) await new Promise(setImmediate)
+      await until(() => sockets().length === 0)
     }
 
     test(`of ${MANY} those over the backlog are refused with ECONNREFUSED, nothing is lost, nothing stays`, async () => {
@@ -59,8 +60,8 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
         socket =>
           new Promise(resolve => socket.on('error', error => resolve((error as NodeJS.ErrnoException).code))),
       )
-      while (sockets({ state: 'SYN_RECEIVED' }).length < many.length) await new Promise(setImmediate)
-      while (asked.mock.calls.length < 3) await new Promise(resolve => setTimeout(resolve, 5))
+      await until(() => sockets({ state: 'SYN_RECEIVED' }).length >= many.length)
+      await until(() => asked.mock.calls.length >= 3)
       expect(asked.mock.calls.length).toBeLessThan(many.length)
       // Who leaves is asked for no more, and the others are.
       many[0]!.destroy()
@@ -70,7 +71,7 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       const next = over(client).connect('rush')
       expect(await once(next, 'error')).toMatchObject([{ code: 'ECONNREFUSED' }])
       expect(asked).toHaveBeenCalledTimes(before + 1)
-      while (sockets().length > 0) await new Promise(setImmediate)
+      await until(() => sockets().length === 0)
     })
 
     test('while accept has not answered, as many wait as the backlog says', async () => {
@@ -89,7 +90,7 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       await once(server.listen('rush'), 'listening')
       const counted = rush(server)
       const connecting = (): number => sockets({ state: 'SYN_SENT' }).length
-      while (asked < BACKLOG || connecting() > BACKLOG) await new Promise(resolve => setTimeout(resolve, 5))
+      await until(() => asked >= BACKLOG && connecting() <= BACKLOG)
       expect([asked, sockets({ state: 'SYN_RECEIVED' }).length]).toEqual([BACKLOG, BACKLOG])
       for (const decide of decisions) decide()
       expect(await counted).toEqual(

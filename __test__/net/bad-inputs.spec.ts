@@ -3,16 +3,12 @@ import { once } from 'node:events'
 import type { Client, ConatSocketClient } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabrics } from '../support/fabrics'
+import { closed, until } from '../support/events'
 
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 const closedSocket = (socket: ConatSocketClient): Promise<unknown> =>
   new Promise(resolve => socket.once('closed', resolve))
 const failure = (socket: Socket): Promise<NodeJS.ErrnoException> =>
   new Promise(resolve => socket.once('error', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 
 async function stop(server: Server): Promise<void> {
   if (server.listening) await closed(server.close())

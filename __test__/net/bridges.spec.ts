@@ -8,16 +8,11 @@ import { Duplex, PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { over, sockets } from 'selvedge/net'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
+import { closed, portOf, until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
   new Promise(resolve => emitter.once('error', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
-const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
 
 async function tcp(listener: (socket: nodeNet.Socket) => void): Promise<nodeNet.Server> {
   const server = nodeNet.createServer({ allowHalfOpen: true }, listener)

@@ -8,12 +8,7 @@ import { Client as UndiciClient } from 'undici'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CA, material } from '../support/certificates'
 import { describeFabrics } from '../support/fabrics'
-
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
+import { closed, until } from '../support/events'
 
 /** A GET or POST with an agent. */
 async function fetched(

@@ -6,14 +6,9 @@ import Redis from 'ioredis'
 import { over, type Server, sockets } from 'selvedge/net'
 import { type Database, hasRedis, postgres, startPostgres, startRedis, told } from '../support/databases'
 import { describeFabric } from '../support/fabrics'
+import { closed, portOf, until } from '../support/events'
 
 const pg = require('pg') as { Client: any; Pool: any }
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
-}
-const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
 
 for (const kind of ['selvedge wire', 'nats', 'gateways'] as const)
   describeFabric(kind, 'databases', fabric => {

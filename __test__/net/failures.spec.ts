@@ -4,15 +4,14 @@ import { connect } from 'selvedge'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabrics } from '../support/fabrics'
 import { disconnection } from '../support/sockets'
+import { closed, until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException & { undelivered?: number; cause?: { code?: unknown } }
 
 const failure = (emitter: Socket | Server): Promise<Failure> =>
   new Promise(resolve => emitter.once('error', error => resolve(error as Failure)))
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 const gone = async (): Promise<void> => {
-  while (sockets().length > 0) await new Promise(setImmediate)
+  await until(() => sockets().length === 0)
 }
 
 test('a connect that the fabric is away for says why in its cause', async () => {

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabric } from '../support/fabrics'
+import { until } from '../support/events'
 
 const FLOOD = 300
 /** Of new connections: what came behind them is handled in between. */
@@ -16,7 +17,7 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       net = over(fabric.client())
     })
     afterEach(async () => {
-      while (sockets().length > 0) await new Promise(setImmediate)
+      await until(() => sockets().length === 0)
     })
 
     async function neighbours(server: Server): Promise<[here: Socket, there: Socket]> {

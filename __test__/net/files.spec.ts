@@ -5,6 +5,7 @@ import nodeNet from 'node:net'
 import { join } from 'node:path'
 import { type Client, type ConatServer, init } from 'selvedge'
 import { over, sockets } from 'selvedge/net'
+import { closed, until } from '../support/events'
 
 let broker: ConatServer
 let client: Client
@@ -19,9 +20,6 @@ afterEach(async () => {
   await client.close()
   await broker.close()
 })
-
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 
 /** What comes back, or nothing if the socket was cut off. */
 function echoed(socket: NodeJS.ReadWriteStream): Promise<string | undefined> {
@@ -76,6 +74,6 @@ function echoed(socket: NodeJS.ReadWriteStream): Promise<string | undefined> {
     tunnel.disconnect()
     await exit
     await Promise.all([closed(server.close()), closed(target.close())])
-    while (sockets().length > 0) await new Promise(setImmediate)
+    await until(() => sockets().length === 0)
   },
 )

@@ -6,11 +6,9 @@ import { join } from 'node:path'
 import { connect } from 'selvedge'
 import { over, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
+import { closed, portOf, until } from '../support/events'
 
 const MIB = 1024 * 1024
-const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 
 afterEach(endAll)
 
@@ -68,6 +66,6 @@ function endOf(socket: nodeNet.Socket, kill: () => void): Promise<string[]> {
     expect(await end).toEqual(['ECONNRESET'])
     writer.destroy()
     await Promise.all([closed(target.close()), closed((here as nodeNet.Server).close()), client.close()])
-    while (sockets().length > 0) await new Promise(setImmediate)
+    await until(() => sockets().length === 0)
   },
 )

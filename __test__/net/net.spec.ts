@@ -3,15 +3,12 @@ import { getEventListeners, once } from 'node:events'
 import type { Client } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
+import { until } from '../support/events'
 
 const closed = (emitter: Socket | Server): Promise<unknown[]> =>
   new Promise(resolve => emitter.once('close', (...args: unknown[]) => resolve(args)))
 const failure = (emitter: Socket | Server): Promise<NodeJS.ErrnoException & { undelivered?: number }> =>
   new Promise(resolve => emitter.once('error', resolve))
-/** Waits for a condition, turn by turn; the test's own timeout is the bound. */
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 const gone = (): Promise<void> => until(() => sockets().length === 0)
 
 async function stop(...servers: Server[]): Promise<void> {

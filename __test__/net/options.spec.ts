@@ -6,13 +6,14 @@ import * as dgram from 'selvedge/dgram'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import * as tls from 'selvedge/tls'
 import { describeFabrics } from '../support/fabrics'
+import { until } from '../support/events'
 
 const closed = (emitter: Socket | Server): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))
 
 async function stop(server: Server): Promise<void> {
   await closed(server.close())
-  while (sockets().length > 0) await new Promise(setImmediate)
+  await until(() => sockets().length === 0)
 }
 
 describeFabrics('options of net', fabric => {
@@ -79,7 +80,7 @@ describeFabrics('options of net', fabric => {
     expect(await open()).toBe(isTold ? 'EMFILE' : 'connect')
     const left = closed(opened[0]!.end())
     await left
-    while (sockets({ proto: 'stream' }).length > (isTold ? 3 : 5)) await new Promise(setImmediate)
+    await until(() => sockets({ proto: 'stream' }).length <= (isTold ? 3 : 5))
     expect(await open()).toBe('connect')
     for (const socket of opened) socket.end()
     await stop(server)

@@ -11,15 +11,12 @@ import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
 import { CA, material } from '../support/certificates'
+import { until } from '../support/events'
 
 const MIB = 1024 * 1024
 const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 48) * MIB
 const KILLS = 3
 const WINDOW = MIB
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 
 let clients: Client[] = []
 afterEach(async () => {

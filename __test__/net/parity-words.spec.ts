@@ -10,6 +10,7 @@ import type { Net, Way } from './parity-program'
 import { serverPrograms } from './parity-servers'
 import { statePrograms } from './parity-states'
 import { streamPrograms } from './parity-streams'
+import { until } from '../support/events'
 
 const programs = {
   ...callPrograms,
@@ -35,7 +36,7 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       nowhere: { subject: 'nobody.here' } as unknown as nodeNet.NetConnectOpts,
     })
     afterEach(async () => {
-      while (sockets().length > 0) await new Promise(setImmediate)
+      await until(() => sockets().length === 0)
     })
 
     test.each(Object.keys(programs))('%s', async name => {

@@ -6,6 +6,7 @@ import { describeTransports } from '../support/fabrics'
 import { programs as firstPrograms } from './parity'
 import { morePrograms } from './parity-more'
 import type { Net, Way } from './parity-program'
+import { until } from '../support/events'
 
 const programs = { ...firstPrograms, ...morePrograms }
 
@@ -29,6 +30,6 @@ describeTransports('as Node does', fabric => {
     const seen = await program(ours)
     expect(seen).toEqual(await program(node))
     // Nothing stays behind: what a close has left under way is done with, too.
-    while (sockets().length > 0) await new Promise(setImmediate)
+    await until(() => sockets().length === 0)
   })
 })

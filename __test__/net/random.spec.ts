@@ -6,6 +6,7 @@ import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
 import { type Dice, dice } from '../support/dice'
+import { until } from '../support/events'
 
 const ONE = process.env.SELVEDGE_NET_SEED
 const SEEDS = ONE
@@ -15,9 +16,6 @@ const SEEDS = ONE
 /** A reset while the connection is cut reaches nobody: the other end gives up after so many ms. */
 const resumeTimeout = 1000
 
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
 /** The byte at this place of the stream that an end writes. */

@@ -4,12 +4,12 @@ import type nodeNet from 'node:net'
 import { over, type Server, sockets } from 'selvedge/net'
 import ssh2 from 'ssh2'
 import { describeFabrics } from '../support/fabrics'
+import { portOf, until } from '../support/events'
 
 const mysql = require('mysql2') as { createServer(): any; createConnection(options: object): any }
 const mysqlPromise = require('mysql2/promise') as { createPool(options: object): any }
 const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))
-const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
 
 const COLUMN = {
   catalog: 'def',
@@ -38,7 +38,7 @@ describeFabrics('services', fabric => {
   })
   afterEach(async () => {
     await Promise.all(opened.splice(0).map(server => closed(server.close())))
-    while (sockets().length > 0) await new Promise(setImmediate)
+    await until(() => sockets().length === 0)
   })
 
   async function open<S extends Server | nodeNet.Server>(server: S): Promise<S> {

@@ -3,15 +3,13 @@ import { once } from 'node:events'
 import { over as dgramOver } from 'selvedge/dgram'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabric, describeFabrics } from '../support/fabrics'
+import { until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException
 const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))
 const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
   new Promise(resolve => emitter.once('error', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate)
-}
 const gone = (): Promise<void> => until(() => sockets().length === 0)
 /** The state of one end: of the connecting one the local address is the id of the session. */
 const stateOf = (socket: Socket): string | undefined => {

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Client, connect } from 'selvedge'
 import { over, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
+import { closed, portOf, until } from '../support/events'
 
 const MIB = 1024 * 1024
 const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 24) * MIB
@@ -30,13 +31,6 @@ function client(port: number): Client {
   clients.push(made)
   return made
 }
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
-const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 
 /** Bytes that are different everywhere and in each direction, made as they are read. */
 function* source(seed: number): Generator<Buffer> {

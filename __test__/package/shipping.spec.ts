@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { init } from 'selvedge'
 import { Command, runCommand } from '../support/command'
+import { until } from '../support/events'
 
 jest.setTimeout(60_000)
 
@@ -104,7 +105,7 @@ describe('the unit for systemd', () => {
     const env = { NOTIFY_SOCKET: '/run/none', PATH: `${folder}:${process.env.PATH}`, ...more }
     const broker = new Command(['broker', '-p', '0'], env)
     await broker.until(/listening/)
-    while (!existsSync(said) || !isEnough(readFileSync(said, 'utf8'))) await new Promise(setImmediate)
+    await until(() => existsSync(said) && isEnough(readFileSync(said, 'utf8')))
     expect((await broker.stop()).exit).toBe(0)
     return readFileSync(said, 'utf8').replaceAll(`--pid=${broker.child.pid}`, '--pid=MAIN')
   }

@@ -1,5 +1,6 @@
 // A server of rooms that leaves by itself, while the others stay.
 import { once } from 'node:events'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 
 describeFabrics('a server whose client drains', fabric => {
@@ -33,12 +34,12 @@ describeFabrics('a server whose client drains', fabric => {
       answer = () => request.respondSync('done')
     })
     const asked = Object.values(leaves.sockets)[0]!.request('wait')
-    while (answer === undefined) await new Promise(setImmediate)
+    await until(() => answer !== undefined)
     const drained = leaving.drain({ deadline: 30_000 })
     await new Promise(setImmediate)
     leaves.to('lobby').write('farewell')
     expect((await received)[0]).toBe('farewell')
-    answer()
+    answer!()
     await asked
     await drained
     await gone

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, FabricError } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { type AnySocket, pair } from '../support/sockets'
 
@@ -235,7 +236,7 @@ describeFabrics('an upload that is given up in the middle', fabric => {
   test('who closes before what has arrived was looked at is no quiet end to loops that begin later', async () => {
     const { server, socket } = await pair(fabric)
     for (let n = 0; n < 10; n += 1) socket.write(n)
-    while (server.stats.received < 10) await new Promise(setImmediate)
+    await until(() => server.stats.received >= 10)
     const closed = once(server, 'closed')
     socket.close()
     await closed

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { numbers, pair, take, writeUntilFull } from '../support/sockets'

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { DataEncoding, type FabricError } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { type AnySocket, numbers, pair } from '../support/sockets'
 
@@ -92,7 +93,7 @@ describeFabrics('what has arrived is read before', fabric => {
         }),
       )
       for (const _ of numbers(1, COUNT)) socket.write(Buffer.alloc(LARGE))
-      while (server.stats.received < COUNT) await new Promise(setImmediate)
+      await until(() => server.stats.received >= COUNT)
       await end(socket, guest)
       await closed
       go()
@@ -116,7 +117,7 @@ describeFabrics('what has arrived is read before', fabric => {
       socket.write(Buffer.alloc(LARGE))
       // An array that is longer than what follows.
       socket.write(null, { raw: Buffer.alloc(LARGE, 0xdd), encoding: DataEncoding.MsgPack })
-      while (server.stats.received < 2) await new Promise(setImmediate)
+      await until(() => server.stats.received >= 2)
       socket.close()
       expect(await reading).toBe('ERR_DECODE')
       expect(count).toBe(1)
@@ -148,7 +149,7 @@ describeFabrics('what has arrived is read before', fabric => {
     const stream = server.toDuplex()
     const failed = once(stream, 'error')
     for (const n of numbers(1, COUNT)) socket.write(n)
-    while (server.stats.received < COUNT) await new Promise(setImmediate)
+    await until(() => server.stats.received >= COUNT)
     socket.destroy(Error('the disk is full'))
     expect((await failed)[0]).toMatchObject({ code: ABORTED })
   })
@@ -161,7 +162,7 @@ describeFabrics('what has arrived is read before', fabric => {
     for (const n of numbers(1, COUNT)) socket.write(n)
     await first
     stream.pause()
-    while (server.stats.received < COUNT) await new Promise(setImmediate)
+    await until(() => server.stats.received >= COUNT)
     socket.destroy(Error('the disk is full'))
     await closed
     stream.write('an answer')

@@ -1,6 +1,7 @@
 // Loops over the connections of a listener.
 import { once } from 'node:events'
 import type { Client, ConatSocketClient, ConatSocketServer, ServerSocket } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 
 /** A client's end whose server's end exists. */
@@ -8,7 +9,7 @@ async function arrive(client: Client, listener: ConatSocketServer, id: string): 
   const socket = client.socket.connect('chat', { id })
   await socket.waitUntilReady()
   // Ready at the client is a moment before, or behind, the server's own.
-  while (listener.sockets[id] === undefined) await new Promise(setImmediate)
+  await until(() => listener.sockets[id] !== undefined)
   return socket
 }
 

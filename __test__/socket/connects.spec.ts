@@ -1,6 +1,7 @@
 // A connect: how many questions it is, who is asked, and what becomes of it when nobody is there, or may be asked.
 import { once } from 'node:events'
 import { type Client, connect, type FabricError, init, type ServerSocket } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabric, describeFabrics, type Fabric, type Kind } from '../support/fabrics'
 import { listening } from '../support/sockets'
 
@@ -148,7 +149,7 @@ describeFabrics('a connect', fabric => {
       else socket.destroy(Error('the disk is full'))
     }
     await guest.socket.connect('chat', options).waitUntilReady()
-    while (Object.values(listener.sockets).length > 1) await new Promise(setImmediate)
+    await until(() => Object.values(listener.sockets).length <= 1)
     const last = listener.sockets[Object.keys(listener.sockets)[0]!]!
     last.close()
     const told = await Promise.all(ends)

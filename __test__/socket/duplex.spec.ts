@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { Duplex, Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { numbers, pair } from '../support/sockets'
 
@@ -58,7 +59,7 @@ describeFabrics('toDuplex', fabric => {
     )
     const sent = pipeline(source, here)
     // Nobody reads: the window fills, and then the streams.
-    while (socket.stats.pending < 50) await new Promise(setImmediate)
+    await until(() => socket.stats.pending >= 50)
     const before = written
     for (let i = 0; i < 20; i++) await new Promise(setImmediate)
     expect(written).toBe(before)
@@ -89,7 +90,7 @@ describeFabrics('toDuplex', fabric => {
   test('gives what was held before it, and takes what the next listener would have had', async () => {
     const { server, socket } = await pair(fabric)
     socket.write('first')
-    while (server.stats.received < 1) await new Promise(setImmediate)
+    await until(() => server.stats.received >= 1)
     const there = server.toDuplex()
     expect(await once(there, 'data')).toEqual(['first'])
     const taken = expect.objectContaining({ code: 'ERR_SOCKET_TAKEN' })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FabricError } from 'selvedge'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { describeFabric, describeFabrics, type Kind } from '../support/fabrics'
 import { type AnySocket, disconnection, join, listening, numbers, pair, take } from '../support/sockets'
 

@@ -1,6 +1,7 @@
 // `handle`: functions whose results are the answers to requests, of a socket and of all sockets of a server.
 import { once } from 'node:events'
 import { FabricError } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { join, listening, pair } from '../support/sockets'
 
@@ -79,9 +80,9 @@ describeFabrics('a function that handles requests', fabric => {
     })
     const socket = fabric.client().socket.connect('handled')
     const answer = socket.request(2)
-    while (pass === undefined) await new Promise(setImmediate)
+    await until(() => pass !== undefined)
     listener.handle(() => 'another, behind the first')
-    pass()
+    pass!()
     expect((await answer).data).toBe('one 2')
   })
 

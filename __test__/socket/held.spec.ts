@@ -1,6 +1,7 @@
 // Data that waits for a reader: it is kept as it came, which is as much as was sent, and decoded when it is read.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { until } from '../support/events'
 import { describeFabric } from '../support/fabrics'
 import type { AnySocket } from '../support/sockets'
 
@@ -28,7 +29,7 @@ describeFabric('selvedge wire', 'data that nobody reads yet', fabric => {
   async function flood(here: AnySocket, there: AnySocket): Promise<number> {
     const before = heap()
     for (let n = 0; n < MANY; n++) here.write([n, BIG])
-    while (there.stats.received < MANY) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => there.stats.received >= MANY)
     return heap() - before
   }
 
@@ -40,7 +41,7 @@ describeFabric('selvedge wire', 'data that nobody reads yet', fabric => {
     expect(await flood(here, there)).toBeLessThan(MOST_GROWN)
     expect(seen).toEqual([])
     there.resume()
-    while (seen.length < MANY) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => seen.length >= MANY)
     expect(seen).toEqual(Array.from({ length: MANY }, (_, n) => [n, BIG.length]))
     here.close()
   })

@@ -1,6 +1,7 @@
 // Middleware that is given after connections have come: whoever was not handed out is asked about.
 import type { ServerSocket } from 'selvedge'
 import { FabricError } from 'selvedge'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 
 describeFabrics('middleware that comes late', fabric => {
@@ -14,7 +15,7 @@ describeFabrics('middleware that comes late', fabric => {
       return socket
     })
     await Promise.all(sockets.map(socket => socket.waitUntilReady()))
-    while (Object.keys(listener.sockets).length < names.length) await new Promise(setImmediate)
+    await until(() => Object.keys(listener.sockets).length >= names.length)
     return { listener, sockets }
   }
 

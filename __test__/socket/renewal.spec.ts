@@ -14,6 +14,7 @@ import {
 } from 'selvedge'
 import { describeFabric, describeFabrics, type Fabric, type Kind } from '../support/fabrics'
 import { disconnection, listening, numbers, writeUntilFull } from '../support/sockets'
+import { until } from '../support/events'
 
 /** Notices soon, by whatever way, that a server is gone. */
 const SOON: SocketConnectOptions = { keepAlive: 100, keepAliveTimeout: 300, resumeTimeout: 50 }
@@ -73,7 +74,7 @@ async function connected(
 
 /** The first socket that a server has; on its side the event may come later. */
 async function accepted({ sockets }: Server): Promise<ServerSocket> {
-  while (sockets.length === 0) await new Promise(setImmediate)
+  await until(() => sockets.length > 0)
   return sockets[0]!
 }
 
@@ -158,7 +159,7 @@ describeFabrics('a socket that renews itself', fabric => {
     await old.drain()
     socket.pause()
     for (const n of numbers(6, 10)) old.write(n)
-    while (socket.stats.received < 10) await new Promise(setImmediate)
+    await until(() => socket.stats.received >= 10)
     expect(writeUntilFull(socket)).toBe(20)
     const renewed = once(socket, 'renewed')
     first.listener.close()
@@ -253,7 +254,7 @@ describeFabrics('a socket that renews itself', fabric => {
     const sent = [1, 2, 3].map(n => socket.send(n))
     const results = Promise.allSettled(sent)
     const old = await accepted(first)
-    while (old.stats.received < 3) await new Promise(setImmediate)
+    await until(() => old.stats.received >= 3)
     const renewed = once(socket, 'renewed')
     first.listener.close()
     const second = await serve(fabric, 'second')
@@ -375,7 +376,7 @@ describeFabrics('a socket that renews itself', fabric => {
     expect(seen).toEqual([])
     const other = await connected(fabric)
     const ended = closedReason(other.socket)
-    while (first.listener.sockets[other.socket.id] === undefined) await new Promise(setImmediate)
+    await until(() => first.listener.sockets[other.socket.id] !== undefined)
     first.listener.sockets[other.socket.id]!.close()
     expect(await ended).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER' })
     expect(other.renewals).toEqual([])

@@ -1,5 +1,6 @@
 // Sockets and subscriptions as streams of the platform.
 import { once } from 'node:events'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { pair } from '../support/sockets'
 
@@ -55,7 +56,7 @@ describeFabrics('as streams of the platform', fabric => {
         written += 1
       }
     })()
-    while (socket.stats.pending < 5) await new Promise(setImmediate)
+    await until(() => socket.stats.pending >= 5)
     for (let i = 0; i < 20; i++) await new Promise(setImmediate)
     expect(written).toBeLessThan(20)
     expect(socket.stats.acknowledged).toBe(0)
@@ -85,7 +86,7 @@ describeFabrics('as streams of the platform', fabric => {
   test('the data belongs to them', async () => {
     const { server, socket } = await pair(fabric)
     socket.write('held')
-    while (server.stats.received < 1) await new Promise(setImmediate)
+    await until(() => server.stats.received >= 1)
     const { readable } = server.toWeb()
     const taken = expect.objectContaining({ code: 'ERR_SOCKET_TAKEN' })
     for (const use of [

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { until } from '../support/authority'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { join, numbers, pair, take } from '../support/sockets'
 

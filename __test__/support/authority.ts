@@ -12,11 +12,6 @@ import {
 /** Gives what the types do not allow. */
 export const loose = (value: unknown) => value as any
 
-/** Resolves when `isTrue` gives true; looks again each turn. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise(setImmediate)
-}
-
 /** A promise that the test settles. */
 export function pending<T>() {
   let resolve!: (value: T) => void

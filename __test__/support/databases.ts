@@ -4,10 +4,7 @@ import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
-}
+import { until } from './events'
 
 /** The folder of PostgreSQL's programs, if it is there. */
 function postgresFolder(): string | undefined {

@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type Message } from 'selvedge'
 import { joined, text } from '../hostile/attacker'
+import { until } from '../support/events'
 import { describeFabric, type Kind } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { disconnection, pair } from '../support/sockets'
@@ -183,7 +184,7 @@ test('a broker tells of its connections, who they are, and why they ended', asyn
   await clients[0]!.close()
   const told = (name: string): object[] => of(`selvedge:broker:${name}`)
   // It looks once a second.
-  while (told('disconnect').length === 0 || told('refused').length === 0) await new Promise(setImmediate)
+  await until(() => told('disconnect').length > 0 && told('refused').length > 0)
   const connection = {
     id: expect.any(String),
     user: { name: 'ann' },
@@ -261,12 +262,12 @@ test('a broker tells of a slow consumer and of its drain; clients and sockets of
   // It has subscribed, and reads nothing any more.
   const lazy = await joined(broker.address()!.port)
   lazy.say(text('420["subscribe",{"subject":"much","queue":"q"}]'))
-  while (!(await bob.interest('much'))) await new Promise(setImmediate)
+  await until(() => bob.interest('much'))
   lazy.socket.pause()
   const payload = Buffer.alloc(1_000_000)
   for (let n = 0; n < 60 && of('selvedge:broker:slowConsumer').length === 0; n++)
     bob.publishSync('much', payload)
-  while (of('selvedge:broker:slowConsumer').length === 0) await new Promise(setImmediate)
+  await until(() => of('selvedge:broker:slowConsumer').length > 0)
   expect(of('selvedge:broker:slowConsumer')).toMatchObject([
     { broker, connection: { wire: expect.any(String) }, reason: 'slow_consumer' },
   ])

@@ -11,16 +11,13 @@ import {
   type ServerSocket,
 } from 'selvedge'
 import { frame, head, joined, Raw, text } from '../hostile/attacker'
+import { until } from '../support/events'
 
 const open: { close(): Promise<void> }[] = []
 
 afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close()
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate)
-}
 
 /** The sum of the samples with these labels; of a histogram how many were observed. */
 function value(

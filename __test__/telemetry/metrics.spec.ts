@@ -13,13 +13,10 @@ import {
 import { describeFabric, type Kind } from '../support/fabrics'
 import { parseMetrics } from '../support/prometheus'
 import { pair } from '../support/sockets'
+import { until } from '../support/events'
 
 const { DEFINITIONS } = require('../../dist/telemetry/definitions.js') as {
   DEFINITIONS: Record<string, { type: string; unit?: string; labels?: Record<string, string[] | null> }>
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate)
 }
 
 interface Told {

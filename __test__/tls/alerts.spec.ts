@@ -4,6 +4,7 @@ import nodeTls from 'node:tls'
 import { over as netOver, sockets } from 'selvedge/net'
 import { over } from 'selvedge/tls'
 import { CA, material } from '../support/certificates'
+import { until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { TRUSTED } from './parity'
 
@@ -42,6 +43,6 @@ describeFabrics('alerts of TLS', fabric => {
     // Nothing of it is left behind on a server that goes on elsewhere.
     await new Promise<void>(resolve => void server.close(() => resolve()))
     expect(target?.listenerCount('secureConnection') ?? 0).toBe(0)
-    while (sockets().length > 0) await new Promise(setImmediate)
+    await until(() => sockets().length === 0)
   })
 })

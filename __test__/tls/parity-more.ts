@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type nodeTls from 'node:tls'
 import { checkServerIdentity, createSecureContext, TLSSocket as NodeTLSSocket } from 'node:tls'
 import { CA, material } from '../support/certificates'
-import { closed, codeOf, connect, type Log, type Program, refusal, served, TRUSTED, watch } from './parity'
+import { closed } from '../support/events'
+import { codeOf, connect, type Log, type Program, refusal, served, TRUSTED, watch } from './parity'
 
 type TLSSocket = nodeTls.TLSSocket
 

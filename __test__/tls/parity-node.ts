@@ -2,18 +2,8 @@
 import { EventEmitter, getEventListeners, once } from 'node:events'
 import type nodeTls from 'node:tls'
 import { material } from '../support/certificates'
-import {
-  closed,
-  codeOf,
-  connect,
-  type Log,
-  type Program,
-  refusal,
-  served,
-  TRUSTED,
-  type Way,
-  watch,
-} from './parity'
+import { closed } from '../support/events'
+import { codeOf, connect, type Log, type Program, refusal, served, TRUSTED, type Way, watch } from './parity'
 
 type TLSSocket = nodeTls.TLSSocket
 

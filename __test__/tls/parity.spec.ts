@@ -4,6 +4,7 @@ import nodeNet, { type AddressInfo } from 'node:net'
 import nodeTls from 'node:tls'
 import { over as netOver, sockets } from 'selvedge/net'
 import { over } from 'selvedge/tls'
+import { until } from '../support/events'
 import { describeFabric } from '../support/fabrics'
 import { programs as firstPrograms, type Tls, type Way } from './parity'
 import { morePrograms } from './parity-more'
@@ -36,6 +37,6 @@ for (const kind of ['selvedge wire', 'nats', 'gateways'] as const)
       }
       const program = programs[name]!
       expect(await program(ours)).toEqual(await program(node))
-      while (sockets().length > 0) await new Promise(setImmediate)
+      await until(() => sockets().length === 0)
     })
   })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type nodeNet from 'node:net'
 import type nodeTls from 'node:tls'
 import { CA, material, OTHER_CA } from '../support/certificates'
+import { closed } from '../support/events'
 
 export type Tls = Pick<typeof nodeTls, 'createServer' | 'connect'>
 type TLSSocket = nodeTls.TLSSocket
@@ -24,8 +25,6 @@ export type Program = (way: Way) => Promise<Record<string, unknown>>
 
 const nothing = (): void => {}
 const turn = (): Promise<void> => new Promise(setImmediate)
-export const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 export const TRUSTED = { ca: CA, servername: 'localhost' }
 
 export function codeOf(error: unknown): string {

@@ -6,15 +6,11 @@ import { over as netOver, type Socket, sockets } from 'selvedge/net'
 import { over, type Server } from 'selvedge/tls'
 import { CA, material } from '../support/certificates'
 import { describeFabrics } from '../support/fabrics'
+import { closed, until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
-  new Promise(resolve => emitter.once('close', resolve))
 const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
   new Promise(resolve => emitter.once('error', resolve))
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 
 describeFabrics('tls', fabric => {
   let tls = {} as ReturnType<typeof over>
