@@ -1,30 +1,11 @@
 // Streams and servers whose fabric is away: what is closed, reset or opened then, and what becomes of it when it is back.
 import { once } from 'node:events'
-import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
-import { endAll, Party } from '../faults/party'
+import { Party, WIRES } from '../faults/party'
 import { closed, until } from '../support/events'
+import { clientAt, endClientsAndParties } from './party-clients'
 
-const WIRES = ['selvedge', 'conat'] as const
-
-let clients: Client[] = []
-afterEach(async () => {
-  await Promise.all(clients.map(client => client.close()))
-  clients = []
-  await endAll()
-})
-
-function net(port: number, wire: (typeof WIRES)[number]) {
-  const client = connect({
-    address: `http://127.0.0.1:${port}`,
-    noCache: true,
-    wire,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 100,
-  })
-  clients.push(client)
-  return over(client)
-}
+afterEach(endClientsAndParties)
 
 describe.each(WIRES)('while the fabric is away, %s wire', wire => {
   const way: Readonly<Record<string, (socket: Socket) => void>> = {
@@ -37,10 +18,10 @@ describe.each(WIRES)('while the fabric is away, %s wire', wire => {
   )('%s at the %s end: closed at once here, and there when the fabric is back', async (how, role) => {
     let broker = await Party.broker()
     const { port } = broker
-    const server = net(port, wire).createServer()
+    const server = over(clientAt(port, wire)).createServer()
     await once(server.listen('away'), 'listening')
     const connection = once(server, 'connection') as Promise<[Socket]>
-    const client = net(port, wire).connect('away')
+    const client = over(clientAt(port, wire)).connect('away')
     const [[accepted]] = await Promise.all([connection, once(client, 'connect')])
     const [here, there] = role === 'connecting' ? [client, accepted] : [accepted, client]
     const events: string[][] = [[], []]

@@ -1,31 +1,12 @@
 // The broker goes while an end is on its way: each side sees `end` and `close` once, and no error, and nothing of the
 // stream stays behind, though the last word between the two is lost with the broker.
 import { once } from 'node:events'
-import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
-import { endAll, Party } from '../faults/party'
+import { Party, WIRES } from '../faults/party'
 import { freeze } from '../support/freeze'
+import { clientAt, endClientsAndParties } from './party-clients'
 
-const WIRES = ['selvedge', 'conat'] as const
-
-let clients: Client[] = []
-afterEach(async () => {
-  await Promise.all(clients.map(client => client.close()))
-  clients = []
-  await endAll()
-})
-
-function net(port: number, wire: (typeof WIRES)[number]) {
-  const client = connect({
-    address: `http://127.0.0.1:${port}`,
-    noCache: true,
-    wire,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 100,
-  })
-  clients.push(client)
-  return over(client)
-}
+afterEach(endClientsAndParties)
 
 function watch(socket: Socket): string[] {
   const events: string[] = []
@@ -81,10 +62,10 @@ describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
   )('%s, the %s end first, the server closed %s', async (moment, role, closes) => {
     let broker = await Party.broker()
     const { port } = broker
-    const server = net(port, wire).createServer({ resumeTimeout })
+    const server = over(clientAt(port, wire)).createServer({ resumeTimeout })
     await once(server.listen('fin'), 'listening')
     const connection = once(server, 'connection') as Promise<[Socket]>
-    const client = net(port, wire).connect('fin', { resumeTimeout })
+    const client = over(clientAt(port, wire)).connect('fin', { resumeTimeout })
     const [[accepted]] = await Promise.all([connection, once(client, 'connect')])
     const events = [watch(client), watch(accepted)]
     const serverClosed = new Promise<void>(resolve => server.once('close', () => resolve()))

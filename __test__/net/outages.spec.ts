@@ -7,35 +7,18 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
-import { endAll, Party } from '../faults/party'
+import { Party } from '../faults/party'
 import { CA, material } from '../support/certificates'
 import { until } from '../support/events'
+import { clientAt, endClientsAndParties } from './party-clients'
 
 const MIB = 1024 * 1024
 const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 48) * MIB
 const KILLS = 3
 const WINDOW = MIB
 
-let clients: Client[] = []
-afterEach(async () => {
-  await Promise.all(clients.map(client => client.close()))
-  clients = []
-  await endAll()
-})
-
-function client(port: number, wire: 'selvedge' | 'conat' = 'selvedge'): Client {
-  const made = connect({
-    address: `http://127.0.0.1:${port}`,
-    noCache: true,
-    wire,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 100,
-  })
-  clients.push(made)
-  return made
-}
+afterEach(endClientsAndParties)
 
 /** Bytes that are different everywhere, made as they are read. */
 function* source(total: number): Generator<Buffer> {
@@ -58,7 +41,7 @@ test.each(['selvedge', 'conat'] as const)(
   async wire => {
     let broker = await Party.broker()
     const { port } = broker
-    const [host, guest] = [over(client(port, wire)), over(client(port, wire))]
+    const [host, guest] = [over(clientAt(port, wire)), over(clientAt(port, wire))]
     const hash = createHash('sha256')
     let read = 0
     let rested = 0
@@ -183,7 +166,7 @@ test.each([
   'the process of the other end %s, %s wire: it is cut off with ECONNRESET, never an end',
   async (how, wire, resumeTimeout) => {
     const { port } = await Party.broker()
-    const server = over(client(port, wire)).createServer({ resumeTimeout })
+    const server = over(clientAt(port, wire)).createServer({ resumeTimeout })
     const connection = once(server, 'connection') as Promise<[Socket]>
     await once(server.listen('there'), 'listening')
     const child = fork(join(__dirname, 'programs', 'writer.cjs'), [String(port), wire], {
@@ -210,7 +193,7 @@ test.each(['server', 'client'])(
   'the process of the other end, a %s, is killed: `suspend` tells soon',
   async role => {
     const { port } = await Party.broker()
-    const net = over(client(port))
+    const net = over(clientAt(port))
     const program = role === 'server' ? 'server.cjs' : 'writer.cjs'
     const server = net.createServer({ resumeTimeout: 60_000 })
     if (role === 'client') await once(server.listen('there'), 'listening')

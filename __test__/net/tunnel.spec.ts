@@ -5,32 +5,16 @@ import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Client, connect } from 'selvedge'
 import { over, sockets } from 'selvedge/net'
-import { endAll, Party } from '../faults/party'
+import { Party } from '../faults/party'
 import { closed, portOf, until } from '../support/events'
+import { clientAt, endClientsAndParties } from './party-clients'
 
 const MIB = 1024 * 1024
 const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 24) * MIB
 const CHUNK = 64 * 1024
 
-let clients: Client[] = []
-afterEach(async () => {
-  await Promise.all(clients.map(client => client.close()))
-  clients = []
-  await endAll()
-})
-
-function client(port: number): Client {
-  const made = connect({
-    address: `http://127.0.0.1:${port}`,
-    noCache: true,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 100,
-  })
-  clients.push(made)
-  return made
-}
+afterEach(endClientsAndParties)
 
 /** Bytes that are different everywhere and in each direction, made as they are read. */
 function* source(seed: number): Generator<Buffer> {
@@ -75,9 +59,9 @@ test(
       }),
     )
     await once(target.listen(0, '127.0.0.1'), 'listening')
-    const exposed = over(client(port)).expose('db', { port: portOf(target) })
+    const exposed = over(clientAt(port)).expose('db', { port: portOf(target) })
     await once(exposed, 'listening')
-    const door = over(client(port)).forward('db', { port: 0 })
+    const door = over(clientAt(port)).forward('db', { port: 0 })
     await once(door, 'listening')
     const outside = exchange(nodeNet.connect({ port: portOf(door), ...settings }), 2, () => {})
     await until(() => read > TOTAL / 2)

@@ -1,9 +1,10 @@
 // Rooms over several servers of one subject: what is written reaches each member once, and everybody knows who is in.
 import { type EventEmitter, once } from 'node:events'
-import type { ConatSocketClient, ConatSocketServer, Room, ServerSocket, SocketListenOptions } from 'selvedge'
+import type { ConatSocketServer, Room, ServerSocket, SocketListenOptions } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { join, take } from '../support/sockets'
+import { enter } from './members'
 
 /** A server of `chat`, ready. */
 async function server(fabric: Fabric, options?: SocketListenOptions): Promise<ConatSocketServer> {
@@ -23,8 +24,8 @@ async function servers(
   ]
   // Whoever has joined is seen by the other.
   const met = both.map(listener => once(listener.room('meeting'), 'join'))
-  const [one] = await member(fabric, both[0])
-  const [two] = await member(fabric, both[1])
+  const [one] = await enter(fabric, both[0])
+  const [two] = await enter(fabric, both[1])
   const seen = both.map(listener => people(listener.room('meeting'), 2))
   one.join('meeting')
   two.join('meeting')
@@ -46,22 +47,11 @@ async function people(room: Room, count: number): Promise<string[]> {
   return [...room.members.keys()].sort()
 }
 
-/** A socket to this server, on both sides. */
-async function member(
-  fabric: Fabric,
-  listener: ConatSocketServer,
-): Promise<[ServerSocket, ConatSocketClient]> {
-  const connection = once(listener, 'connection') as Promise<[ServerSocket]>
-  const socket = fabric.client().socket.connect('chat', { loadBalancer: () => listener.id })
-  const [accepted] = await connection
-  return [accepted, socket]
-}
-
 describeFabrics('rooms', fabric => {
   test('of one server: each member once, without exceptions, in the order of all that is written', async () => {
     const listener = await server(fabric)
-    const [ann, annSide] = await member(fabric, listener)
-    const [bob, bobSide] = await member(fabric, listener)
+    const [ann, annSide] = await enter(fabric, listener)
+    const [bob, bobSide] = await enter(fabric, listener)
     ann.join(['red', 'blue'])
     bob.join('blue')
     expect([[...ann.rooms], [...bob.rooms], listener.to('red').size]).toEqual([['red', 'blue'], ['blue'], 1])
@@ -90,8 +80,8 @@ describeFabrics('rooms', fabric => {
 
   test('of two servers: what one writes reaches the members of both, and both know who is in', async () => {
     const [left, right] = await servers(fabric)
-    const [ann, annSide] = await member(fabric, left)
-    const [bob, bobSide] = await member(fabric, right)
+    const [ann, annSide] = await enter(fabric, left)
+    const [bob, bobSide] = await enter(fabric, right)
     const seen = [left, right].map(listener => people(listener.room('lobby'), 2))
     ann.join('lobby', { key: 'ann', data: { mood: 'fine' } })
     bob.join('lobby', { key: 'bob' })
@@ -116,7 +106,7 @@ describeFabrics('rooms', fabric => {
     ann.update('lobby', { mood: 'better' })
     expect((await updated)[0]).toMatchObject({ key: 'ann', data: { mood: 'better' } })
     // A second socket of the same key is the same member.
-    const [again] = await member(fabric, right)
+    const [again] = await enter(fabric, right)
     const twice = once(left.room('lobby'), 'update')
     again.join('lobby', { key: 'ann' })
     expect((await twice)[0].sockets.map(({ server }: { server: string }) => server)).toEqual([
@@ -136,8 +126,8 @@ describeFabrics('rooms', fabric => {
 
   test('close who cannot keep up, or leave them out, and never stop the rest', async () => {
     const strict = await server(fabric, { maxQueueSize: 2, id: 'strict' })
-    const [slow, slowSide] = await member(fabric, strict)
-    const [quick, quickSide] = await member(fabric, strict)
+    const [slow, slowSide] = await enter(fabric, strict)
+    const [quick, quickSide] = await enter(fabric, strict)
     slowSide.pause()
     const received = take(quickSide, 4)
     for (const socket of [slow, quick]) socket.join('all')
@@ -155,7 +145,7 @@ describeFabrics('rooms', fabric => {
 
   test('close who cannot keep up with what comes from another server, and tell its client why', async () => {
     const [left, right] = await servers(fabric, { maxQueueSize: 2 })
-    const [slow, slowSide] = await member(fabric, right)
+    const [slow, slowSide] = await enter(fabric, right)
     slowSide.pause()
     const joined = once(left.room('all'), 'join')
     slow.join('all')
@@ -231,7 +221,7 @@ describeFabrics('who connects to a server with middleware', fabric => {
 describeFabrics('rooms have bounds:', fabric => {
   test('names, data, rooms of a socket', async () => {
     const listener = await server(fabric)
-    const [socket] = await member(fabric, listener)
+    const [socket] = await enter(fabric, listener)
     const join = (room: string | string[], data?: unknown) =>
       rejection((async () => socket.join(room, { data }))())
     for (const name of ['', 'a\nb', 'x'.repeat(257)]) {
