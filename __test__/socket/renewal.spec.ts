@@ -1,87 +1,13 @@
 // A socket that renews itself: at the next server it goes on with what the one before left behind.
 import { once } from 'node:events'
-import {
-  type Client,
-  type ConatSocketClient,
-  type ConatSocketServer,
-  type FabricError,
-  messageData,
-  type Renew,
-  type ServerSocket,
-  type SocketConnectOptions,
-  type SocketListenOptions,
-  type SocketRenewal,
-} from 'selvedge'
-import { describeFabric, describeFabrics, type Fabric, type Kind } from '../support/fabrics'
-import { disconnection, listening, numbers, writeUntilFull } from '../support/sockets'
+import { messageData, type Renew, type SocketConnectOptions, type SocketRenewal } from 'selvedge'
 import { until } from '../support/events'
+import { describeFabric, describeFabrics, type Kind } from '../support/fabrics'
+import { disconnection, listening, numbers, writeUntilFull } from '../support/sockets'
+import { accepted, closedReason, connected, serve, serveNothing } from './renewal-servers'
 
 /** Notices soon, by whatever way, that a server is gone. */
 const SOON: SocketConnectOptions = { keepAlive: 100, keepAliveTimeout: 300, resumeTimeout: 50 }
-
-interface Server {
-  readonly host: Client
-  readonly listener: ConatSocketServer
-  /** What its handlers were called with. */
-  readonly got: unknown[]
-  readonly sockets: ServerSocket[]
-}
-
-/** A server that notes what it gets, and answers requests with its name. */
-async function serve(fabric: Fabric, id: string, options: SocketListenOptions = {}): Promise<Server> {
-  const host = fabric.client()
-  const listener = await listening(host, 'orders', { id, ...options })
-  const server: Server = { host, listener, got: [], sockets: [] }
-  listener.on('connection', socket => {
-    server.sockets.push(socket)
-    socket.on('data', data => server.got.push(data))
-    socket.on('request', message => {
-      server.got.push(`${message.data}?`)
-      message.respondSync(id)
-    })
-  })
-  return server
-}
-
-/** The same, which takes nothing: as if it was about to die. */
-async function serveNothing(fabric: Fabric, id: string): Promise<Server> {
-  const host = fabric.client()
-  const listener = await listening(host, 'orders', { id })
-  const server: Server = { host, listener, got: [], sockets: [] }
-  listener.on('connection', socket => server.sockets.push(socket.pause()))
-  return server
-}
-
-async function connected(
-  fabric: Fabric,
-  options: SocketConnectOptions = {},
-): Promise<{ socket: ConatSocketClient; seen: string[]; renewals: SocketRenewal[] }> {
-  const socket = fabric.client().socket.connect('orders', { renew: true, ...options })
-  const seen: string[] = []
-  const renewals: SocketRenewal[] = []
-  socket.on('disconnected', reason => seen.push(`disconnected ${reason?.code}`))
-  socket.on('connecting', () => seen.push('connecting'))
-  socket.on('ready', () => seen.push('ready'))
-  socket.on('renewed', renewal => {
-    seen.push('renewed')
-    renewals.push(renewal)
-  })
-  socket.on('data', data => seen.push(`data ${data}`))
-  await socket.waitUntilReady()
-  seen.length = 0
-  return { socket, seen, renewals }
-}
-
-/** The first socket that a server has; on its side the event may come later. */
-async function accepted({ sockets }: Server): Promise<ServerSocket> {
-  await until(() => sockets.length > 0)
-  return sockets[0]!
-}
-
-const closedReason = async (socket: ConatSocketClient): Promise<FabricError | undefined> => {
-  const [reason] = await once(socket, 'closed')
-  return reason as FabricError | undefined
-}
 
 describeFabrics('a socket that renews itself', fabric => {
   test.each(['closed', 'drained', 'closed with its client'] as const)(
@@ -176,70 +102,6 @@ describeFabrics('a socket that renews itself', fabric => {
     next.write('end')
     await loop
     expect(read).toEqual([...numbers(1, 60), 'end'])
-  })
-
-  test('asks again, in line with what is written, what no server has had', async () => {
-    const { socket } = await connected(fabric, await stand(fabric))
-    const { kept, close } = standing!
-    socket.write(1)
-    const first = socket.request('a')
-    socket.write(2)
-    const open = Promise.allSettled([first, socket.request('b', { noThrow: true })])
-    await kept
-    const renewed = once(socket, 'renewed')
-    const lost = disconnection(socket)
-    close()
-    await lost
-    socket.write(3)
-    const later = Promise.allSettled([socket.request('c')])
-    const second = await serve(fabric, 'second')
-    await renewed
-    const [a, b, c] = [...(await open), ...(await later)]
-    await socket.drain()
-    // Those that had left may have been done, and are never repeated.
-    expect(a).toMatchObject({ status: 'rejected', reason: { code: 'EPIPE' } })
-    expect(b).toMatchObject({ status: 'fulfilled', value: undefined })
-    expect(c).toMatchObject({ status: 'fulfilled', value: { data: 'second' } })
-    expect(second.got).toEqual([1, 2, 3, 'c?'])
-  })
-
-  test('ends a request that its server may have done with the reason of the loss', async () => {
-    const first = await serve(fabric, 'first')
-    const { socket, renewals } = await connected(fabric)
-    const server = await accepted(first)
-    server.removeAllListeners('request').on('request', () => new Promise(() => {}))
-    const had = once(server, 'request')
-    const asked = Promise.allSettled([socket.request('had')])
-    const several = Promise.allSettled([(async () => await socket.requestMany('had'))()])
-    await had
-    const renewed = once(socket, 'renewed')
-    first.host.close()
-    const outcomes = [...(await asked), ...(await several)]
-    const [reason] = [(outcomes[0] as PromiseRejectedResult).reason.cause as FabricError]
-    expect(['ERR_SOCKET_CLOSED_BY_PEER', 'ERR_SOCKET_LOST']).toContain(reason?.code)
-    const failed = { status: 'rejected', reason: { code: 'EPIPE', cause: { code: reason.code } } }
-    expect(outcomes).toMatchObject([failed, failed])
-    expect((outcomes[0] as PromiseRejectedResult).reason.handled).toBeUndefined()
-    await serve(fabric, 'second')
-    await renewed
-    expect(renewals.map(renewal => renewal.reason.code)).toEqual([reason.code])
-  })
-
-  test('ends a request whose time is over before there is a server', async () => {
-    const first = await serve(fabric, 'first')
-    const { socket } = await connected(fabric)
-    const lost = disconnection(socket)
-    first.listener.close()
-    await lost
-    const asked = socket.request('nobody', { timeout: 50 })
-    await expect(asked).rejects.toMatchObject({ code: 408, handled: false })
-    const controller = new AbortController()
-    const aborted = socket.request('nobody', { signal: controller.signal })
-    controller.abort()
-    await expect(aborted).rejects.toMatchObject({ code: 'ABORT_ERR' })
-    const answer = socket.request('somebody')
-    await serve(fabric, 'second')
-    expect((await answer).data).toBe('second')
   })
 
   test('writes what its function gives in place of what is left', async () => {
@@ -434,26 +296,6 @@ describeFabrics('a socket that renews itself', fabric => {
   })
 })
 
-/** A server that has a request in its hands, which `close` leaves unanswered. */
-let standing: { kept: Promise<unknown>; close: () => void } | undefined
-
-async function stand(fabric: Fabric): Promise<SocketConnectOptions> {
-  const host = fabric.client()
-  const listener = await listening(host, 'orders', { id: 'first' })
-  const kept = new Promise<void>(resolve => {
-    listener.on('connection', socket => {
-      let open = 0
-      socket.pause()
-      socket.on('request', () => {
-        open += 1
-        if (open === 2) resolve()
-      })
-    })
-  })
-  standing = { kept, close: () => listener.close() }
-  return {}
-}
-
 /** Where a server that is gone is told, so that it is quick. */
 const TOLD: readonly Kind[] = ['in-process', 'selvedge wire', 'nats', 'gateways']
 
@@ -488,42 +330,5 @@ for (const kind of TOLD) {
       expect(died).toBe(5)
       expect(socket.undelivered().map(({ data }) => data)).toEqual(['hello', 'poison'])
     })
-  })
-}
-
-for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
-  describeFabric(kind, 'requests of a socket that renews itself, over drains', fabric => {
-    test.each([1, 30])(
-      'that are asked all the time, %i at once, are answered by one server or the next',
-      async many => {
-        let server = await serve(fabric, 'server0')
-        const { socket } = await connected(fabric)
-        const answered = new Set<unknown>()
-        const failed: string[] = []
-        let isOver = false
-        const ask = async (): Promise<void> => {
-          while (!isOver) {
-            await socket.request('order').then(
-              ({ data }) => answered.add(data),
-              error => failed.push(`${error.code} ${error.handled}: ${error.message}`),
-            )
-          }
-        }
-        const asking = Array.from({ length: many }, ask)
-        for (let n = 1; n <= 8; n++) {
-          const next = await serve(fabric, `server${n}`)
-          const renewed = once(socket, 'renewed')
-          await server.host.drain({ deadline: 20_000, spread: 0 })
-          await renewed
-          await socket.request('order')
-          server = next
-        }
-        isOver = true
-        await Promise.all(asking)
-        expect(failed).toEqual([])
-        expect(answered.size).toBeGreaterThanOrEqual(8)
-      },
-      60_000,
-    )
   })
 }
