@@ -2,6 +2,7 @@
 import { type Client, connect } from 'selvedge'
 import { faultProxy } from 'selvedge/testing'
 import { endAll, Party } from '../faults/party'
+import { until } from '../support/events'
 import { describeNats, NatsServer } from '../support/nats'
 
 interface Work {
@@ -106,7 +107,7 @@ describeNats('a gateway that is killed', () => {
     const calling = setInterval(() => {
       for (let n = 0; n < 20; n += 1) ended.push(outcome())
     }, 1)
-    await new Promise(resolve => setTimeout(resolve, 500))
+    await until(() => ended.length >= 2000)
     const since = Date.now()
     await gateways[0]!.party.kill()
     clearInterval(calling)
@@ -120,16 +121,19 @@ describeNats('a gateway that is killed', () => {
 
   test('fails requests over sockets with EPIPE', async () => {
     const listening = await at(addressOf(0))
+    let isAsked: () => void = () => {}
+    const asked = new Promise<void>(resolve => (isAsked = resolve))
     listening.socket.listen('echo').on('connection', socket => {
       socket.on('request', request => {
         if (request.data === 'now') void request.respond('here')
+        else isAsked()
       })
     })
     const socket = (await at(addressOf(1))).socket.connect('echo')
     expect((await socket.request('now')).data).toBe('here')
     const request = socket.request('never')
     request.catch(() => {})
-    await new Promise(resolve => setTimeout(resolve, 200))
+    await asked
     const since = Date.now()
     await gateways[0]!.party.kill()
     await expect(request).rejects.toMatchObject({ code: 'EPIPE' })

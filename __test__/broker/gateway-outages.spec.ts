@@ -1,5 +1,6 @@
 // NATS dies under two gateways, and is back: sockets across them know it within a second, and lose nothing.
 import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { until } from '../support/events'
 import { describeNats, NatsServer } from '../support/nats'
 import { disconnection, join, listening, numbers, take } from '../support/sockets'
 
@@ -115,7 +116,7 @@ describeNats('NATS that dies under gateways', () => {
         const outcomes = [outcome(work.wait())]
         await asked
         await nats.kill()
-        await new Promise(resolve => setTimeout(resolve, 1000))
+        await until(() => gateways.every(({ totals }) => !totals!.upstream!.ready))
         // What is made now is held.
         outcomes.push(outcome(caller.request('nobody', 1, { timeout: 60_000 })))
         outcomes.push(outcome(caller.publish('nobody', 1, { timeout: 60_000 })))
