@@ -3,13 +3,11 @@ import { once } from 'node:events'
 import type { Client } from 'selvedge'
 import { type DatagramInfo, over, type Socket } from 'selvedge/dgram'
 import { sockets } from 'selvedge/net'
+import { failure, until } from '../support/events'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
-import { until } from '../support/events'
 
 type Received = [message: Buffer, info: DatagramInfo]
 const received = (socket: Socket): Promise<Received> => once(socket, 'message') as Promise<Received>
-const failure = (socket: Socket): Promise<NodeJS.ErrnoException> =>
-  new Promise(resolve => socket.once('error', resolve))
 const closed = (socket: Socket): Promise<void> => new Promise(resolve => socket.close(resolve))
 
 describeFabricsAndWebSocket('dgram', fabric => {

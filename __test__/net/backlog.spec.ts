@@ -2,8 +2,8 @@
 // SELVEDGE_NET_CONNECTS=10000 for the long form.
 import { once } from 'node:events'
 import { over, type Server, sockets } from 'selvedge/net'
-import { describeFabric } from '../support/fabrics'
 import { until } from '../support/events'
+import { describeFabric } from '../support/fabrics'
 
 const MANY = Number(process.env.SELVEDGE_NET_CONNECTS ?? 1500)
 /** A client may have 500 subscriptions; each of its sockets needs one. */

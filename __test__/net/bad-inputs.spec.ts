@@ -2,13 +2,11 @@
 import { once } from 'node:events'
 import type { Client, ConatSocketClient } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
+import { closed, failure, until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
-import { closed, until } from '../support/events'
 
 const closedSocket = (socket: ConatSocketClient): Promise<unknown> =>
   new Promise(resolve => socket.once('closed', resolve))
-const failure = (socket: Socket): Promise<NodeJS.ErrnoException> =>
-  new Promise(resolve => socket.once('error', resolve))
 
 async function stop(server: Server): Promise<void> {
   if (server.listening) await closed(server.close())

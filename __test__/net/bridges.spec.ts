@@ -7,12 +7,8 @@ import { join } from 'node:path'
 import { Duplex, PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { over, sockets } from 'selvedge/net'
+import { closed, failure, portOf, until } from '../support/events'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
-import { closed, portOf, until } from '../support/events'
-
-type Failure = NodeJS.ErrnoException
-const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
-  new Promise(resolve => emitter.once('error', resolve))
 
 async function tcp(listener: (socket: nodeNet.Socket) => void): Promise<nodeNet.Server> {
   const server = nodeNet.createServer({ allowHalfOpen: true }, listener)

@@ -7,8 +7,8 @@ import { over, sockets } from 'selvedge/net'
 import { Client as UndiciClient } from 'undici'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CA, material } from '../support/certificates'
-import { describeFabrics } from '../support/fabrics'
 import { closed, until } from '../support/events'
+import { describeFabrics } from '../support/fabrics'
 
 /** A GET or POST with an agent. */
 async function fetched(

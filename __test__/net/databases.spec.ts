@@ -5,8 +5,8 @@ import type nodeNet from 'node:net'
 import Redis from 'ioredis'
 import { over, type Server, sockets } from 'selvedge/net'
 import { type Database, hasRedis, postgres, startPostgres, startRedis, told } from '../support/databases'
-import { describeFabric } from '../support/fabrics'
 import { closed, portOf, until } from '../support/events'
+import { describeFabric } from '../support/fabrics'
 
 const pg = require('pg') as { Client: any; Pool: any }
 

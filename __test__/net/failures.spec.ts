@@ -2,9 +2,9 @@
 import { once } from 'node:events'
 import { connect } from 'selvedge'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
+import { closed, until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
 import { disconnection } from '../support/sockets'
-import { closed, until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException & { undelivered?: number; cause?: { code?: unknown } }
 

@@ -1,8 +1,8 @@
 // A flood of connections or resets beside a stream: what the stream waits for, counted and not timed.
 import { once } from 'node:events'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
-import { describeFabric } from '../support/fabrics'
 import { until } from '../support/events'
+import { describeFabric } from '../support/fabrics'
 
 const FLOOD = 300
 /** Of new connections: what came behind them is handled in between. */

@@ -1,14 +1,12 @@
-// What is ours alone, or better than Node's: subjects, refusals, windows, resets, what was delivered, bad peers.
+// What is ours alone, or better than Node's: subjects, refusals, windows, resets, what was delivered.
 import { getEventListeners, once } from 'node:events'
 import type { Client } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
+import { failure, until } from '../support/events'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
-import { until } from '../support/events'
 
 const closed = (emitter: Socket | Server): Promise<unknown[]> =>
   new Promise(resolve => emitter.once('close', (...args: unknown[]) => resolve(args)))
-const failure = (emitter: Socket | Server): Promise<NodeJS.ErrnoException & { undelivered?: number }> =>
-  new Promise(resolve => emitter.once('error', resolve))
 const gone = (): Promise<void> => until(() => sockets().length === 0)
 
 async function stop(...servers: Server[]): Promise<void> {
@@ -398,88 +396,6 @@ describeFabricsAndWebSocket('net', fabric => {
     await drained
     expect(await lost).toMatchObject({ code: 'ECONNRESET', syscall: 'read' })
     await until(() => sockets().length === 0)
-  })
-
-  describe('a peer that is none', () => {
-    test.each([
-      ['a text', ['hello']],
-      ['a number', [5]],
-      ['[9]', [[9]]],
-      ['[]', [[]]],
-      ['a hello from the wrong end', [[0, { v: 1, port: 1 }]]],
-      ['bytes behind the end', [[1], Buffer.from('x')]],
-      ['two ends', [[1], [1]]],
-    ])('that connects and says %s, is cut off alone', async (_, messages) => {
-      const server = host.createServer({ allowHalfOpen: true })
-      await once(server.listen('public'), 'listening')
-      const neighbour = guest.connect('public')
-      const [good] = (await once(server, 'connection')) as [Socket]
-      const lost = new Promise(resolve => {
-        server.once('connection', socket => void failure(socket.resume()).then(resolve))
-      })
-      const stranger = guestClient.socket.connect('public')
-      for (const message of messages) stranger.write(message)
-      expect(await lost).toMatchObject({ code: 'EPROTO', syscall: 'read' })
-      if (stranger.state !== 'closed') await once(stranger, 'closed')
-      neighbour.end('still here')
-      expect(String((await once(good, 'data'))[0])).toBe('still here')
-      good.end()
-      await closed(neighbour.resume())
-      await stop(server)
-    })
-
-    test.each([
-      ['bytes before the hello', [Buffer.from('x')], 'EPROTO'],
-      ['a later version', [[0, { v: 2, port: 1 }]], 'EPROTONOSUPPORT'],
-      ['no version', [[0, {}]], 'EPROTO'],
-      ['a refusal that is no code', [[2, 'no way!']], 'ECONNRESET'],
-      ['a refusal of a megabyte', [[2, 'X'.repeat(1_000_000)]], 'EPROTO'],
-    ])('that listens and says %s: %s', async (_, messages, code) => {
-      const listener = hostClient.socket.listen('strange')
-      await listener.waitUntilReady()
-      listener.on('connection', socket => {
-        for (const message of messages) socket.write(message)
-      })
-      const here = guest.connect('strange')
-      expect(await failure(here)).toMatchObject({ code, syscall: 'connect' })
-      listener.close()
-      await gone()
-    })
-
-    test('that says nothing is waited for no longer than connectTimeout', async () => {
-      const listener = hostClient.socket.listen('silent')
-      await listener.waitUntilReady()
-      listener.on('connection', () => {})
-      const here = guest.connect('silent', { connectTimeout: 50 })
-      expect(await failure(here)).toMatchObject({ code: 'ETIMEDOUT' })
-      listener.close()
-      await gone()
-    })
-
-    test('many connects in a tick: those over the backlog are refused, and nothing is left', async () => {
-      const undecided: (() => void)[] = []
-      const server = host.createServer({
-        acceptTimeout: 0,
-        accept: () => new Promise<void>(resolve => undecided.push(resolve)),
-      })
-      await once(server.listen({ subject: 'rush', backlog: 10 }), 'listening')
-      server.on('connection', socket => socket.end())
-      const many = Array.from({ length: 300 }, () => guest.connect('rush').resume())
-      const codes = many.map(
-        socket =>
-          new Promise(resolve => {
-            socket.on('error', error => resolve((error as NodeJS.ErrnoException).code))
-            socket.on('close', () => resolve('ended'))
-          }),
-      )
-      await until(() => undecided.length === 10)
-      const refused = await Promise.race([Promise.all(codes.slice(10)), Promise.all(codes.slice(0, 290))])
-      expect(new Set(refused)).toEqual(new Set(['ECONNREFUSED']))
-      for (const decide of undecided) decide()
-      const all = await Promise.all(codes)
-      expect(all.filter(code => code === 'ended').length).toBe(10)
-      await stop(server)
-    })
   })
 
   test('netstat shows what there is, by state', async () => {

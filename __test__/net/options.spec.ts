@@ -5,8 +5,8 @@ import { type Client, ConatError } from 'selvedge'
 import * as dgram from 'selvedge/dgram'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import * as tls from 'selvedge/tls'
-import { describeFabrics } from '../support/fabrics'
 import { until } from '../support/events'
+import { describeFabrics } from '../support/fabrics'
 
 const closed = (emitter: Socket | Server): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { over, sockets } from 'selvedge/net'
+import { until } from '../support/events'
 import { describeFabric } from '../support/fabrics'
 import { callPrograms } from './parity-calls'
 import { endingPrograms } from './parity-ends'
@@ -10,7 +11,6 @@ import type { Net, Way } from './parity-program'
 import { serverPrograms } from './parity-servers'
 import { statePrograms } from './parity-states'
 import { streamPrograms } from './parity-streams'
-import { until } from '../support/events'
 
 const programs = {
   ...callPrograms,

@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { over, sockets } from 'selvedge/net'
+import { until } from '../support/events'
 import { describeTransports } from '../support/fabrics'
 import { programs as firstPrograms } from './parity'
 import { morePrograms } from './parity-more'
 import type { Net, Way } from './parity-program'
-import { until } from '../support/events'
 
 const programs = { ...firstPrograms, ...morePrograms }
 

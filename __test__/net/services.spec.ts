@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import type nodeNet from 'node:net'
 import { over, type Server, sockets } from 'selvedge/net'
 import ssh2 from 'ssh2'
-import { describeFabrics } from '../support/fabrics'
 import { portOf, until } from '../support/events'
+import { describeFabrics } from '../support/fabrics'
 
 const mysql = require('mysql2') as { createServer(): any; createConnection(options: object): any }
 const mysqlPromise = require('mysql2/promise') as { createPool(options: object): any }

@@ -2,15 +2,12 @@
 import { once } from 'node:events'
 import { over as dgramOver } from 'selvedge/dgram'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
+import { failure, untilTurn } from '../support/events'
 import { describeFabric, describeFabrics } from '../support/fabrics'
-import { until } from '../support/events'
 
-type Failure = NodeJS.ErrnoException
 const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))
-const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
-  new Promise(resolve => emitter.once('error', resolve))
-const gone = (): Promise<void> => until(() => sockets().length === 0)
+const gone = (): Promise<void> => untilTurn(() => sockets().length === 0)
 /** The state of one end: of the connecting one the local address is the id of the session. */
 const stateOf = (socket: Socket): string | undefined => {
   const { id } = socket.session!
@@ -32,14 +29,14 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
 
     test('SYN_SENT, SYN_RECEIVED, ESTABLISHED', async () => {
       const here = over(fabric.client()).connect('late', { wait: true })
-      await until(() => sockets({ state: 'SYN_SENT' }).length === 1)
+      await untilTurn(() => sockets({ state: 'SYN_SENT' }).length === 1)
       let decide = (): void => {}
       const server = over(fabric.client()).createServer({
         accept: () => new Promise<void>(resolve => (decide = resolve)),
       })
       server.on('connection', socket => socket.resume())
       await once(server.listen('late'), 'listening')
-      await until(() => sockets({ state: 'SYN_RECEIVED' }).length === 1)
+      await untilTurn(() => sockets({ state: 'SYN_RECEIVED' }).length === 1)
       expect(sockets({ state: 'LISTEN' })[0]).toMatchObject({ recvQ: 1 })
       decide()
       await once(here, 'connect')
@@ -54,13 +51,13 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       const { server, here, there } = await pair()
       there.pause()
       here.end('unread')
-      await until(() => stateOf(here) === 'FIN_WAIT1')
+      await untilTurn(() => stateOf(here) === 'FIN_WAIT1')
       expect(stateOf(there)).toBe('ESTABLISHED')
       there.resume()
-      await until(() => stateOf(here) === 'FIN_WAIT2' && stateOf(there) === 'CLOSE_WAIT')
+      await untilTurn(() => stateOf(here) === 'FIN_WAIT2' && stateOf(there) === 'CLOSE_WAIT')
       here.pause()
       there.end(Buffer.alloc(500_000))
-      await until(() => stateOf(there) === 'LAST_ACK')
+      await untilTurn(() => stateOf(there) === 'LAST_ACK')
       here.resume()
       await Promise.all([closed(here), closed(there)])
       await closed(server.close())
@@ -91,9 +88,9 @@ for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const)
       const { server, here, there } = await pair()
       there.pause()
       here.resume().end(Buffer.alloc(500_000))
-      await until(() => stateOf(here) === 'FIN_WAIT1')
+      await untilTurn(() => stateOf(here) === 'FIN_WAIT1')
       there.end()
-      await until(() => stateOf(here) === 'CLOSING')
+      await untilTurn(() => stateOf(here) === 'CLOSING')
       there.resume()
       await Promise.all([closed(here), closed(there)])
       await closed(server.close())

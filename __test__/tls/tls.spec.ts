@@ -5,12 +5,10 @@ import nodeTls from 'node:tls'
 import { over as netOver, type Socket, sockets } from 'selvedge/net'
 import { over, type Server } from 'selvedge/tls'
 import { CA, material } from '../support/certificates'
+import { closed, failure, until } from '../support/events'
 import { describeFabrics } from '../support/fabrics'
-import { closed, until } from '../support/events'
 
 type Failure = NodeJS.ErrnoException
-const failure = (emitter: NodeJS.EventEmitter): Promise<Failure> =>
-  new Promise(resolve => emitter.once('error', resolve))
 
 describeFabrics('tls', fabric => {
   let tls = {} as ReturnType<typeof over>
