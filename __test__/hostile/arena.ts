@@ -44,6 +44,10 @@ export class Resident {
     return resident
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   get isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
@@ -84,6 +88,7 @@ export class Arena {
     const secure = JSON.stringify({ address: `https://${at}`, rejectUnauthorized: false })
     const address = 'ssl' in options ? secure : `http://${at}`
     const residents = await Promise.all(['neighbour', 'victim'].map(role => Resident.start(role, address)))
+    await residents[0]!.ask('beside', { broker: broker.pid })
     const { rss } = await broker.ask<Health>('report')
     return new Arena(broker, residents[0]!, residents[1]!, rss)
   }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Client, type ConnectOptions, connect, init, type ServerSocket } from 'selvedge'
-import { head, Raw } from './attacker'
+import { head, PATIENCE_MS, Raw } from './attacker'
 import { arena, besiege, come, many } from './siege'
 import { DOORS } from './stranger'
 
@@ -64,7 +64,7 @@ describe.each(DOORS)('at the door %s', door => {
     await stranger.say(one)
     // What the victim has to say of them stands before its answer to this.
     await stranger.say(stranger.message({ subject, seq: 2, payload: Buffer.from([2]) }))
-    const end = Date.now() + 10_000
+    const end = Date.now() + PATIENCE_MS
     for (;;) {
       const { data } = await arena.victim.ask<{ data: unknown[] }>('seen', { id })
       if (data.length >= 4 || Date.now() > end) break

@@ -1,6 +1,8 @@
 // Many connections of one user, or of nobody at one address, which keep the broker as busy as they can with each other, beside a
 // neighbour who is somebody else: together they have one share of its time.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Arena } from './arena'
+import { pour } from './attacker'
 import { many } from './siege'
 import { DOORS, type Door, Stranger } from './stranger'
 
@@ -70,12 +72,8 @@ async function besiege(
     for (const { raw } of crew) raw.ignore()
     const words = crew.map((one, k) => attack.words(one, k))
     await arena.neighbour.ask('latency')
-    for (const end = Date.now() + SIEGE_MS; Date.now() < end; ) {
-      for (const [k, { raw }] of crew.entries()) {
-        if (raw.socket.writableLength < 2 ** 18) raw.say(words[k]!)
-      }
-      await new Promise(setImmediate)
-    }
+    for (const [k, { raw }] of crew.entries()) pour(raw, () => words[k]!, 2 ** 18)
+    await sleep(SIEGE_MS)
     await arena.look(expect.getState().currentTestName!, MAX_GROWTH_MIB)
   } finally {
     for (const { raw } of crew) raw.end()

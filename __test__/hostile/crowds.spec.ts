@@ -1,7 +1,7 @@
 // A receiver that somebody floods, at each door: what is under way to it is bounded, and the rest waits in the broker, where each
 // sender has a turn. Counted in messages, not timed.
 import { type Client, connect } from 'selvedge'
-import { frame, ownFrame, type Raw, text } from './attacker'
+import { frame, ownFrame, pour, type Raw, text } from './attacker'
 import { arena, besiege, come } from './siege'
 import { DOORS, type Door } from './stranger'
 
@@ -75,15 +75,11 @@ describe.each(DOORS)('at the door %s', door => {
     })
     stranger.raw.socket.resume()
     socket.write(null)
-    let isOver = false
-    void done.then(() => {
-      isOver = true
-    })
-    while (!isOver) {
-      if (stranger.raw.socket.writableLength < 2 ** 20) stranger.raw.say(flood)
-      await new Promise(setImmediate)
-    }
+    const stop = pour(stranger.raw, () => flood)
+    await done
+    stop()
     const between = counts.slice(1).map((count, n) => count - counts[n]!)
-    expect(between.sort((a, b) => a - b)[4]).toBeLessThan(MAX_BETWEEN)
+    // Of the quick ones: what the flood says until this process hears of an answer, and asks again, is counted, too.
+    expect(between.sort((a, b) => a - b)[2]).toBeLessThan(MAX_BETWEEN)
   })
 })

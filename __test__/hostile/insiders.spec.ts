@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import tls from 'node:tls'
 import { type Client, type ConatServer, connect, init, type Visitor } from 'selvedge'
 import { CA, material } from '../support/certificates'
+import { until } from '../support/events'
 import { rejection } from '../support/messages'
 import { disconnection } from '../support/sockets'
-import { STALL_MS } from '../support/stall'
+import { STALL_MS, stopwatch } from '../support/stall'
 import { head, opened, ownFrame, publish, Raw, text } from './attacker'
-import { until } from '../support/events'
 
 const PASSWORD = 'correct-horse-7'
 const NIL = Buffer.from([0xc0])
@@ -74,9 +74,9 @@ afterEach(async () => {
   const neighbour = join('neighbour')
   const echo = await neighbour.subscribe('user.neighbour.echo')
   echo.emitter.on('message', message => message.respondSync(message.data))
-  const before = Date.now()
+  const waited = stopwatch()
   expect((await neighbour.request('user.neighbour.echo', 'still here')).data).toBe('still here')
-  expect(Date.now() - before).toBeLessThan(STALL_MS)
+  expect(waited()).toBeLessThan(STALL_MS)
   for (const client of clients) await client.close()
   await broker.close()
 })
@@ -264,12 +264,12 @@ test('row 44: who is banned hears and says nothing more within a second, and who
   await root.publish('user.eve.mail', 'before')
   const told = once(eve, 'permission')
   banned.add('eve')
-  const start = Date.now()
+  const waited = stopwatch()
   broker.revalidate()
   await told
   expect(await rejection(eve.publish('user.eve.x', 1))).toMatchObject({ code: 403 })
   expect((await root.publish('user.eve.mail', 'after')).count).toBe(0)
-  expect(Date.now() - start).toBeLessThan(STALL_MS)
+  expect(waited()).toBeLessThan(STALL_MS)
   expect(heard).toEqual(['before'])
   const ids = Object.values(broker.sockets)
     .filter(({ user }) => user.name === 'eve')
@@ -278,5 +278,7 @@ test('row 44: who is banned hears and says nothing more within a second, and who
   expect(broker.disconnect(ids)).toBe(1)
   await gone
   expect((await rejection(eve.waitUntilSignedIn({ timeout: 5000 }))).message).toMatch(/who are you/)
-  expect(Object.values(broker.sockets).map(({ user }) => user.name)).toEqual(['root'])
+  // Eve comes again and again, and nobody knows yet who that is.
+  const users = Object.values(broker.sockets).flatMap(({ user }) => user ?? [])
+  expect(users.map(({ name }) => name)).toEqual(['root'])
 })

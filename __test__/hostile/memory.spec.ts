@@ -1,6 +1,6 @@
 // One budget for the memory of a broker, at each door: who holds more than a share is refused or cut off, and a
 // watched neighbour is neither. The broker's bounds are small here, so that little traffic reaches them.
-import { frameHead, type Raw, text } from './attacker'
+import { frameHead, PATIENCE_MS, type Raw, text } from './attacker'
 import { arena, besiege, comeAll } from './siege'
 import { DOORS, type Door, type Stranger } from './stranger'
 
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 /** What the broker counts once those who have gone are gone. */
 async function settled(): Promise<number> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const { memoryBytes } = await arena.broker.ask('totals')
     if (memoryBytes < 4 * MIB || Date.now() > end) return memoryBytes
@@ -31,7 +31,7 @@ async function settled(): Promise<number> {
 /** Waits until as many as this were cut off. */
 async function cutOff(raws: readonly Raw[], most: number): Promise<number> {
   const count = (): number => raws.filter(raw => raw.isGone).length
-  for (const end = Date.now() + 30_000; count() < most && Date.now() < end; ) {
+  for (const end = Date.now() + PATIENCE_MS; count() < most && Date.now() < end; ) {
     const open = raws.filter(raw => !raw.isGone)
     await Promise.race(open.map(raw => raw.isCutOff(2000)))
   }
@@ -134,7 +134,7 @@ test('half of a frame inside a WebSocket counts as well', async () => {
   const visitors = await comeAll('selvedge in a WebSocket', 4)
   const before = await held()
   for (const { raw } of visitors) raw.say(frameHead(2, 900_000), Buffer.alloc(800_000))
-  const end = Date.now() + 10_000
+  const end = Date.now() + PATIENCE_MS
   while ((await held()) - before < 4 * 600_000 && Date.now() < end);
   expect((await held()) - before).toBeGreaterThan(4 * 600_000)
 })

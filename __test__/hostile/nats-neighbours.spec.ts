@@ -3,8 +3,8 @@
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type Message } from 'selvedge'
 import { EAGER, Echoes } from '../support/echoes'
-import { describeNats, NatsServer, type RawNats, rawNats } from '../support/nats'
 import { until } from '../support/events'
+import { describeNats, NatsServer, type RawNats, rawNats } from '../support/nats'
 
 const BATCH = 50
 const MB = 1024 * 1024

@@ -3,8 +3,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
-import { disconnection } from '../support/sockets'
 import { until } from '../support/events'
+import { disconnection } from '../support/sockets'
 
 const MAX_PAYLOAD = 4096
 /** Of a client of NATS (`wire/nats/client.rs`). */

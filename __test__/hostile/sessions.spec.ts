@@ -1,7 +1,7 @@
 // Rows 21, 23 and 28 to 35 of the bad inputs: said to sockets and their listeners by somebody who knows their names.
 import { encode as pack } from '@msgpack/msgpack'
-import { STALL_MS } from '../support/stall'
-import { joined, publish, settle } from './attacker'
+import { STALL_MS, stopwatch } from '../support/stall'
+import { joined, PATIENCE_MS, publish, settle } from './attacker'
 import { arena, besiege, plain, visit } from './siege'
 
 const NIL = Buffer.from([0xc0])
@@ -28,7 +28,7 @@ const control = (value: unknown): Buffer => Buffer.from(pack({ socket: value }))
 
 /** The server's side of a socket, once it is as it should be. */
 async function seenAs(id: string, is: (seen: any) => boolean): Promise<any> {
-  const end = Date.now() + 5000
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const seen = await arena.victim.ask('seen', { id })
     if (is(seen) || Date.now() > end) return seen
@@ -128,9 +128,9 @@ describe('sessions', () => {
       raw.say(publish(`victim.server.${server}.deaf${i}`, NIL, headers))
     }
     expect(await settle(raw)).toBe(true)
-    const before = Date.now()
+    const waited = stopwatch(arena.broker.pid, arena.victim.pid)
     const id = await arena.victim.ask('open')
-    expect(Date.now() - before).toBeLessThan(STALL_MS)
+    expect(waited()).toBeLessThan(STALL_MS)
     await arena.victim.ask('say', { id, data: 'on' })
     expect((await arena.victim.ask('drained', { id })).data).toEqual(['on', {}])
   })

@@ -60,7 +60,7 @@ export class Stranger {
   message(words: Words, times = 1): Buffer {
     if (this.#door === 'conat') return repeat(() => this.#packet(words), times)
     const one = ownFrame(1, publication(words))
-    return this.#framed(repeat(() => one, times))
+    return this.framed(repeat(() => one, times))
   }
 
   /** Says something and waits until the broker has dealt with it. */
@@ -101,7 +101,7 @@ export class Stranger {
       { op: 'subscribe', ack: 1, subscriptions, list: true },
       { op: 'unsubscribe', ack: 2, patterns, list: true },
     ]
-    return this.#framed(Buffer.concat(words.map(op => ownFrame(6, JSON.stringify(op)))))
+    return this.framed(Buffer.concat(words.map(op => ownFrame(6, JSON.stringify(op)))))
   }
 
   /** Waits for subscribers of each, and asks for its own list, without a look at the answers. */
@@ -124,14 +124,15 @@ export class Stranger {
 
   /** Says a frame of selvedge's own protocol. */
   frame(bytes: Buffer): Raw {
-    return this.raw.say(this.#framed(bytes))
+    return this.raw.say(this.framed(bytes))
   }
 
   #control(op: object): Raw {
-    return this.raw.say(this.#framed(ownFrame(6, JSON.stringify(op))))
+    return this.raw.say(this.framed(ownFrame(6, JSON.stringify(op))))
   }
 
-  #framed(bytes: Buffer): Buffer {
+  /** A frame of selvedge's own protocol, as it is said at this door. */
+  framed(bytes: Buffer): Buffer {
     if (this.#door === 'selvedge') return bytes
     const parts: Buffer[] = []
     for (let at = 0; at < bytes.length; at += MAX_MESSAGE) {

@@ -1,5 +1,6 @@
 // What one ordinary connection can want of a broker and of a server of sockets, at each door, beside a watched neighbour: the
 // broker's time and memory, what all share, the places and the word of others.
+import { PATIENCE_MS } from './attacker'
 import { arena, besiege, come, comeAll, many } from './siege'
 import { DOORS, type Stranger, type Words } from './stranger'
 
@@ -30,11 +31,11 @@ interface Seen {
 }
 
 async function seen(id: string, isSo: (record: Seen) => boolean): Promise<Seen> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const record = await arena.victim.ask<Seen>('seen', { id })
     if (isSo(record)) return record
-    if (Date.now() > end) throw Error(`not in 10 s: ${JSON.stringify(record)}`)
+    if (Date.now() > end) throw Error(`not in time: ${JSON.stringify(record)}`)
   }
 }
 
@@ -185,7 +186,7 @@ describe.each(DOORS)('at the door %s', door => {
     const headers = { 'a\ud800': 'b\udc00', deep: { '\udfff': ['\ud83d'] } }
     await stranger.say(stranger.message({ subject: 'plain.x', headers }))
     await stranger.say(stranger.message({ subject: 'plain.y', headers: { last: 1 } }))
-    const end = Date.now() + 10_000
+    const end = Date.now() + PATIENCE_MS
     const heard: [unknown, unknown][] = []
     while (!JSON.stringify(heard).includes('last') && Date.now() < end)
       heard.push(...(await arena.victim.ask('plain')))

@@ -1,7 +1,8 @@
 // Floods of watches, of connects and of connections that come and go, by many connections, each within what one may: of one user,
 // and each of another, beside a watched neighbour.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Arena } from './arena'
-import { ownFrame, type Raw } from './attacker'
+import { ownFrame, pour } from './attacker'
 import { many } from './siege'
 import { DOORS, type Door, name, Stranger, varint } from './stranger'
 
@@ -35,19 +36,20 @@ describe.each([
   ['of one user', () => 'stranger'],
   ['of as many users', (k: number) => `stranger ${k}`],
 ] as const)('60 connections %s', (_, userOf) => {
-  async function besiege(door: Door, say: (one: Stranger, k: number, round: number) => Raw): Promise<void> {
+  async function besiege(
+    door: Door,
+    words: (one: Stranger, k: number, round: number) => Buffer,
+  ): Promise<void> {
     const come = (k: number): Promise<Stranger> => Stranger.come(door, arena.port, { 'X-User': userOf(k) })
     const crew = await Promise.all(many(CREW, come))
     try {
       for (const { raw } of crew) raw.ignore()
       await arena.neighbour.ask('latency')
-      let round = 0
-      for (const end = Date.now() + SIEGE_MS; Date.now() < end; round++) {
-        for (const [k, one] of crew.entries()) {
-          if (one.raw.socket.writableLength < 2 ** 18) say(one, k, round)
-        }
-        await new Promise(setImmediate)
+      for (const [k, one] of crew.entries()) {
+        let round = 0
+        pour(one.raw, () => words(one, k, round++), 2 ** 18)
       }
+      await sleep(SIEGE_MS)
       await arena.look(expect.getState().currentTestName!, MAX_GROWTH_MIB)
     } finally {
       for (const { raw } of crew) raw.end()
@@ -55,7 +57,7 @@ describe.each([
   }
 
   test.each(['selvedge', 'selvedge in a WebSocket'] as const)('that watch ends, at the door %s', door =>
-    besiege(door, (one, k) => one.frame(watches(k))),
+    besiege(door, (one, k) => one.framed(watches(k))),
   )
 
   test.each(DOORS)('that connect to a server, again and again under other ids, at the door %s', door =>
@@ -65,7 +67,7 @@ describe.each([
         const subject = `victim.server.${server}.${id}`
         return one.message({ subject, command: 'connect', attempt: 1, headers: { id } })
       })
-      return one.raw.say(Buffer.concat(connects))
+      return Buffer.concat(connects)
     }),
   )
 

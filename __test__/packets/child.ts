@@ -53,8 +53,12 @@ export class Child {
     expect(this.#process.exitCode).toBe(0)
   }
 
+  get pid(): number {
+    return this.#process.pid!
+  }
+
   freeze(): Promise<void> {
-    return freeze(this.#process.pid!)
+    return freeze(this.pid)
   }
 
   signal(name: 'SIGKILL' | 'SIGCONT'): void {

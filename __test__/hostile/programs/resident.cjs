@@ -1,11 +1,14 @@
 // One process of those that live beside the attacker: the broker, the neighbour, or the victim.
 const { EventEmitter, once } = require('node:events')
 const { connect, init } = require('selvedge')
+const { cpuWaits, waitedSince } = require('../../support/cpu-waits.cjs')
 
 const [role, address] = process.argv.slice(2)
 /** Where the broker is, for those who live beside it. */
 const there = () => ({ noCache: true, ...(address.startsWith('{') ? JSON.parse(address) : { address }) })
 const broken = []
+/** Milliseconds between two looks at who waits for a processor. */
+const LOOK_MS = 250
 process.on('uncaughtException', error => broken.push(String(error.stack)))
 process.on('unhandledRejection', error => broken.push(String(error?.stack ?? error)))
 
@@ -53,7 +56,7 @@ const roles = {
     return broker.address().port
   },
 
-  /** An echo among honest people; notes the longest that an answer took. */
+  /** An echo among honest people; notes the longest that an answer took, without what its processes waited for a processor. */
   async neighbour() {
     const [host, guest] = [connect(there()), connect(there())]
     host.socket.listen('honest').on('connection', socket => socket.on('data', data => socket.write(data)))
@@ -64,19 +67,35 @@ const roles = {
     let asked = Date.now()
     const disturbed = []
     for (const name of ['disconnected', 'closed']) socket.on(name, () => disturbed.push(name))
+    // Looked at now and then: a wait begins with the look before it.
+    let pids = [process.pid]
+    let look = cpuWaits(pids)
+    setInterval(() => {
+      look = cpuWaits(pids)
+    }, LOOK_MS).unref()
+    const waited = () => {
+      const ms = Date.now() - asked
+      return ms < 2 * LOOK_MS ? ms : ms - waitedSince(before)
+    }
+    let before = look
     socket.on('data', n => {
-      worst = Math.max(worst, Date.now() - asked)
+      worst = Math.max(worst, waited())
       answered += 1
       setTimeout(() => {
         asked = Date.now()
+        before = look
         socket.write(n + 1)
       }, 10)
     })
     socket.write(0)
+    commands.beside = ({ broker }) => {
+      pids = [process.pid, broker]
+      look = cpuWaits(pids)
+    }
     commands.latency = () => {
       // A question that is still open counts with its age.
       const now = {
-        worst: Math.max(worst, socket.tcp.send.unsent > 0 ? Date.now() - asked : 0),
+        worst: Math.max(worst, socket.tcp.send.unsent > 0 ? waited() : 0),
         answered,
         disturbed,
       }
@@ -177,7 +196,7 @@ const roles = {
     const opened = {}
     commands.own = ({ id }) => ({ ...opened[id].own, foreign: opened[id].socket.stats.foreign })
     commands.say = ({ id, data, headers }) => void opened[id].socket.write(data, headers)
-    commands.request = async ({ subject }) => (await guest.request(subject, 'who?', { timeout: 10_000 })).data
+    commands.request = async ({ subject }) => (await guest.request(subject, 'who?', { timeout: 30_000 })).data
     const service = await host.subscribe('honest.service')
     service.emitter.on('message', message => message.respondSync('honest'))
     commands.interest = ({ subject }) => guest.waitForInterest(subject, { timeout: 20_000 })

@@ -17,6 +17,8 @@ const Slow = P.Packet({})
 const packets = new P.PacketRegistry({ Big, Echo, Num, Slow })
 
 const closing = []
+/** Ports of those who are connected over TCP. */
+const connected = new Set()
 const waits = { count: 0, failed: [] }
 const answered = new EventEmitter()
 let working = 0
@@ -38,7 +40,11 @@ const listening = server =>
 
 const commands = {
   async serve() {
-    const tcp = net.createServer()
+    const tcp = net.createServer(socket => {
+      const { remotePort } = socket
+      connected.add(remotePort)
+      socket.once('close', () => connected.delete(remotePort))
+    })
     const http = createServer()
     const io = createServer()
     const web = new WebSocketServer({ server: http })
@@ -103,6 +109,7 @@ const commands = {
     longestTurn = 0
     return told
   },
+  isConnected: ({ port }) => connected.has(port),
   hurry() {
     slowness = 0
   },
