@@ -57,12 +57,16 @@ declare abstract class Emitter<Events> extends EventEmitter {
   ): boolean
 }
 
+/** What all objects with events here are: Node's `EventEmitter`, with types for the events. */
 export type { Emitter }
 
 /** Ends with nothing: what `AsyncIterableIterator<T, undefined>` is from TypeScript 5.6 on. */
 export interface AsyncValues<T> extends AsyncIterableIterator<T> {
+  /** Waits for the next value; `done` after the last one. */
   next(): Promise<IteratorResult<T, undefined>>
+  /** Ends it before the last value, as leaving a `for await` does. */
   return?(): Promise<IteratorResult<T, undefined>>
+  /** Returns itself. */
   [Symbol.asyncIterator](): AsyncValues<T>
 }
 

@@ -9,8 +9,10 @@
 import type { EventEmitter } from 'node:events'
 import type { Client } from '../index'
 
+/** The kinds of sockets that programs for Node ask for. Here all are the same. */
 export type SocketType = 'subject' | 'udp4' | 'udp6'
 
+/** Options of `createSocket`. */
 export interface SocketOptions {
   /** All mean the same. */
   type: SocketType
@@ -34,6 +36,7 @@ export interface SocketOptions {
   client?: Client | undefined
 }
 
+/** Options of `bind`. */
 export interface DatagramBindOptions {
   /** What it is bound to, and where its datagrams come from. @default a free one */
   subject?: string | undefined
@@ -54,6 +57,7 @@ export interface DatagramInfo {
   size: number
 }
 
+/** What a socket has counted. */
 export interface DatagramStats {
   readonly sent: number
   readonly received: number
@@ -65,6 +69,7 @@ export interface DatagramStats {
   readonly malformed: number
 }
 
+/** What a socket is bound to, or connected to. */
 export interface DatagramAddress {
   address: string
   family: 'subject'
@@ -169,6 +174,8 @@ export declare class Socket extends EventEmitter<{
 }
 
 /**
+ * Creates a socket. It has a subject once it is bound, or has sent something.
+ *
  * @throws {Error} `"ERR_SOCKET_BAD_TYPE"`
  * @example
  * const desk = dgram.createSocket('subject', (message, { address }) => desk.send('read', address)).bind('news.desk')

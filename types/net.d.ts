@@ -14,11 +14,15 @@ import type { Duplex, DuplexOptions } from 'node:stream'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Client, ConatSocketClient, ServerSocket } from '../index'
 
-/** Those of `node:net`. */
+/** That of `node:net`. */
 export declare const isIP: typeof nodeNet.isIP
+/** That of `node:net`. */
 export declare const isIPv4: typeof nodeNet.isIPv4
+/** That of `node:net`. */
 export declare const isIPv6: typeof nodeNet.isIPv6
+/** That of `node:net`. */
 export declare const BlockList: typeof nodeNet.BlockList
+/** That of `node:net`. */
 export declare const SocketAddress: typeof nodeNet.SocketAddress
 
 /** A host and a port, or a path, where a program gives one. */
@@ -144,6 +148,7 @@ export interface ListenOptions extends Pick<NetOptions, 'client'>, ListenerLimit
   signal?: AbortSignal | undefined
 }
 
+/** What a server listens on, or a socket is bound to. */
 export interface AddressInfo {
   /** Of a server: its subject. */
   subject?: string | undefined
@@ -154,6 +159,7 @@ export interface AddressInfo {
   port: number
 }
 
+/** The state of a socket, as Node's `readyState` has it. */
 export type ReadyState = 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed'
 
 /** A connection that was refused because of `maxConnections`. */
@@ -306,6 +312,7 @@ export declare class Socket extends Duplex {
 
 export { Socket as Stream }
 
+/** Creates a server. It accepts connections once `listen` is called. */
 export declare function createServer(connectionListener?: (socket: Socket) => void): Server
 export declare function createServer(
   options?: ServerOptions | null,
@@ -313,6 +320,8 @@ export declare function createServer(
 ): Server
 
 /**
+ * Connects to a subject, and returns the socket at once.
+ *
  * @example
  * // Each accepted stream needs a listener of `error`: without one, a peer that resets its stream ends the process.
  * const server = net.createServer(socket => socket.on('error', console.error).pipe(socket)).listen('echo')
@@ -394,6 +403,7 @@ export interface BridgeDrainOptions {
   signal?: AbortSignal | undefined
 }
 
+/** Options of `expose`. */
 export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
   /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
   connectTimeout?: number | undefined
@@ -435,6 +445,7 @@ export declare function expose(
   options?: ExposeOptions,
 ): Server & Bridge
 
+/** Options of `forward`. */
 export interface ForwardOptions extends ConnectOptions {
   /** As that of Node's server. @default no bound */
   maxConnections?: number | undefined
@@ -466,6 +477,7 @@ export declare function serve(
   options?: ServerOptions & Omit<ListenOptions, 'subject' | 'exclusive'>,
 ): Server
 
+/** Options of `agent`. */
 export interface AgentOptions extends HttpAgentOptions, Pick<NetOptions, 'client' | 'resolve'> {
   /** Where every request goes. @default what `resolve` returns for the host and port of the request */
   subject?: string | undefined

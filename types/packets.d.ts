@@ -207,7 +207,9 @@ export interface PacketClass<D = Agreed, R = Agreed> {
   respond(packet: Agreed, socket: Agreed): unknown
 }
 
+/** Which side may send a packet. */
 export type Direction = 'both' | 'toClient' | 'toServer'
+/** Whether packets are handled one after the other, or side by side. */
 export type Order = 'concurrent' | 'serial'
 
 /** What a packet of a schema has beside it. */
@@ -286,8 +288,11 @@ interface DefaultPackets {
 /** Packet classes by name. */
 export type Packets = Record<string, PacketClass>
 type WithDefaults<M> = Omit<DefaultPackets, keyof M> & M
+/** The data of the packets of a class. */
 export type DataOfClass<C> = C extends PacketClass<infer D> ? D : Agreed
+/** The answer to the packets of a class. */
 export type ResultOfClass<C> = C extends PacketClass<Agreed, infer R> ? R : Agreed
+/** The answer to a packet. */
 export type ResultOf<P> = P extends PacketInstance<Agreed, infer R> ? R : Agreed
 
 /** A packet by its name: `['Slap', { why: 'late' }]`. Without data it is `{}`. */
@@ -372,6 +377,7 @@ export declare class PacketSubscription implements AsyncIterableIterator<Publish
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A packet that was published, and where. */
 export interface PublishedPacket {
   readonly subject: string
   readonly headers: Headers | null | undefined
@@ -800,6 +806,7 @@ export interface IntercomContext {
   readonly signal: AbortSignal
 }
 
+/** Answers calls from other nodes, with what it returns or resolves with. */
 export type IntercomHandler = (data: Agreed, context: IntercomContext) => unknown
 
 /**

@@ -135,6 +135,7 @@ export declare function secureConnect(port: number, options?: SecureConnectOptio
 export declare function secureConnect(port: number, host: string, options?: SecureConnectOptions): Connection
 export declare function secureConnect(path: string, options?: SecureConnectOptions): Connection
 
+/** The events of a server, with their arguments. */
 export interface ServerEvents {
   /** A client is connected, and has said its header. */
   connection: [connection: Connection]
@@ -179,6 +180,7 @@ export declare class Server extends EventEmitter<ServerEvents> {
   unref(): this
 }
 
+/** The events of a connection, with their arguments. */
 export interface ConnectionEvents {
   /** Both ends have said their header. */
   connect: []
@@ -515,6 +517,7 @@ export declare enum FastReply {
 
 /** Fast replies in words. */
 export declare const FastReplyDescription: Readonly<Record<FastReply, string>>
+/** Returns whether a fast reply has a name. */
 export declare function isKnownFastReply(code: number): code is FastReply
 /** Returns an answer in words: `Custom #7` for a number without a name. */
 export declare function getResponseDescription(response: Response | number): string

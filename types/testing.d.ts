@@ -25,8 +25,10 @@ export interface Faults {
   reset?: number | undefined
 }
 
+/** Which way bytes go through a proxy. */
 export type Direction = 'both' | 'toServer' | 'toClient'
 
+/** Options of `faultProxy`. */
 export interface FaultProxyOptions {
   /** Where to connect to: `http://host:port`, `host:port`, or a port of this machine. */
   target: string | number

@@ -21,15 +21,23 @@ import type {
   ServerOptions as NetServerOptions,
 } from './net'
 
-/** Those of `node:tls`. */
+/** That of `node:tls`. */
 export declare const TLSSocket: typeof nodeTls.TLSSocket
+/** That of `node:tls`. */
 export declare const createSecureContext: typeof nodeTls.createSecureContext
+/** That of `node:tls`. */
 export declare const checkServerIdentity: typeof nodeTls.checkServerIdentity
+/** That of `node:tls`. */
 export declare const rootCertificates: typeof nodeTls.rootCertificates
+/** That of `node:tls`. */
 export declare const getCiphers: typeof nodeTls.getCiphers
+/** That of `node:tls`. */
 export declare const DEFAULT_CIPHERS: string
+/** That of `node:tls`. */
 export declare const DEFAULT_ECDH_CURVE: typeof nodeTls.DEFAULT_ECDH_CURVE
+/** That of `node:tls`. */
 export declare const DEFAULT_MAX_VERSION: typeof nodeTls.DEFAULT_MAX_VERSION
+/** That of `node:tls`. */
 export declare const DEFAULT_MIN_VERSION: typeof nodeTls.DEFAULT_MIN_VERSION
 
 /** Options of `createServer`: those of `node:tls` and of `selvedge/net`. */
@@ -66,7 +74,11 @@ export declare class Server extends NodeServer {
   address(): any
 }
 
-/** @throws {Error} as `tls.createServer` of Node and `createServer` of `selvedge/net` */
+/**
+ * Creates a server. It accepts connections once `listen` is called.
+ *
+ * @throws {Error} as `tls.createServer` of Node and `createServer` of `selvedge/net`
+ */
 export declare function createServer(secureConnectionListener?: (socket: NodeTLSSocket) => void): Server
 export declare function createServer(
   options?: ServerOptions,
