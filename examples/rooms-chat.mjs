@@ -18,7 +18,7 @@ function serve(address, id) {
     listener.room('lobby').watch(socket)
     socket.on('data', text => listener.to('lobby').write({ name, text }))
   })
-  listener.waitUntilReady().then(() => process.send('ready'))
+  process.on('disconnect', () => process.exit())
 }
 
 async function start() {
@@ -30,15 +30,12 @@ async function start() {
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
   const address = `http://127.0.0.1:${http.address().port}`
-  const broker = init({ httpServer: http, allowedOrigins: [address] })
+  init({ httpServer: http, allowedOrigins: [address] })
   const servers = {}
   for (const id of ['one', 'two', 'three']) servers[id] = fork(process.argv[1], [address, id])
-  await Promise.all(Object.values(servers).map(server => once(server, 'message')))
   console.log(`three servers, and a page at ${address}`)
   for await (const line of createInterface(process.stdin)) servers[line]?.kill('SIGKILL')
-  for (const server of Object.values(servers)) server.kill('SIGKILL')
-  await broker.close()
-  http.close()
+  process.exit()
 }
 
 // prints:

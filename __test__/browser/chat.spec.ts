@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Browser, Page } from 'playwright-core'
-import { type Client, type ConatSocketClient, connect } from 'selvedge'
+import { type Client, type ConatSocketClient, connect, watchRoom } from 'selvedge'
 import { chromium, launch } from '../support/chromium'
 
 const ROOT = join(__dirname, '../..')
@@ -49,6 +49,13 @@ describeInChromium('the chat of the examples', () => {
     return socket.on('request', request => request.respondSync(name))
   }
 
+  /** The server that a member is at, as a guest sees it. */
+  async function serverOf(name: string, guest: ConatSocketClient): Promise<string> {
+    const lobby = watchRoom(guest, 'lobby')
+    while (!lobby.members.has(name)) await once(lobby, 'sync')
+    return lobby.members.get(name)!.sockets[0]!.server
+  }
+
   const shown = (list: string) => tab.$$eval(`#${list} li`, items => items.map(item => item.textContent))
 
   /** Resolves when the page shows a line. */
@@ -79,7 +86,7 @@ describeInChromium('the chat of the examples', () => {
     await tab.fill('#text', '<b>hi</b>')
     await tab.press('#text', 'Enter')
     await Promise.all([heard, shows('page: <b>hi</b>')])
-    const own = await tab.evaluate(() => (globalThis as any).document.documentElement.dataset.server)
+    const own = await serverOf('page', probes[0]!)
     const [lost, kept] = servers.filter(id => id !== own) as [string, string]
     const evil = enter(EVIL, kept)
     await shows(`${EVIL} is here`)

@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
-import { connect } from 'selvedge'
+import { connect, watchRoom } from 'selvedge'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -38,25 +38,29 @@ async function takePicture(file) {
         line,
       )
     await shows('ann is here')
-    const own = await page.evaluate(() => document.documentElement.dataset.server)
-    const others = ['one', 'two', 'three'].filter(server => server !== own)
-    const guests = []
-    for (const [at, name] of ['bob', 'joe'].entries()) {
-      const socket = client.socket.connect('chat', { loadBalancer: () => others[at] })
-      guests.push(socket.on('request', request => request.respond(name)))
+    const enter = async (name, server) => {
+      const options = server && { loadBalancer: () => server }
+      const socket = client.socket.connect('chat', options).handle(() => name)
       await shows(`${name} is here`)
+      return socket
     }
-    const [bob, joe] = guests
+    const bob = await enter('bob')
+    const lobby = watchRoom(bob, 'lobby')
+    while (lobby.members.size < 2) await once(lobby, 'sync')
+    const taken = [...lobby.members.values()].map(({ sockets }) => sockets[0].server)
+    // At this one there is nobody.
+    const free = ['one', 'two', 'three'].find(server => !taken.includes(server))
+    const joe = await enter('joe', free)
     for (const [who, name, text] of [
       [undefined, 'ann', 'Good morning! Who is in today?'],
-      [bob, 'bob', 'I am, at another server than you.'],
-      [joe, 'joe', 'Me too, at a third one. Kill it!'],
+      [bob, 'bob', 'I am, whichever server I am at.'],
+      [joe, 'joe', 'Me too, at another one. Kill it!'],
     ]) {
       if (who === undefined) await page.fill('#text', text).then(() => page.press('#text', 'Enter'))
       else who.write(text)
       await shows(`${name}: ${text}`)
     }
-    example.stdin.write(`${others[1]}\n`)
+    example.stdin.write(`${free}\n`)
     await shows('joe is away')
     await page.waitForFunction(() => document.querySelector('#members .stale') !== null)
     await page.screenshot({ path: file })
