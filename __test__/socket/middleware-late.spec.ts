@@ -86,6 +86,36 @@ describeFabrics('middleware that comes late', fabric => {
     expect([(first as { data: unknown }).data, second, handled]).toEqual(['you', 'EPIPE', ['ann']])
   })
 
+  test('takes back the handlers that were given before it, until it has decided', async () => {
+    const host = fabric.client()
+    const listener = host.socket.listen('vault')
+    await Promise.all([listener.waitUntilReady(), host.service('echo', { echo: (x: unknown) => x })])
+    const clients = ['ann', 'stranger'].map(id => [fabric.client(), id] as const)
+    const sockets = clients.map(([client, id]) => client.socket.connect('vault', { id }))
+    await Promise.all(sockets.map(socket => socket.waitUntilReady()))
+    while (Object.keys(listener.sockets).length < 2) await new Promise(setImmediate)
+    const handled: unknown[] = []
+    listener.handle((_question, message) => {
+      handled.push(message.subject.split('.').at(-1))
+      return 'you'
+    })
+    let decide = (): void => {}
+    const decided = new Promise<void>(resolve => {
+      decide = resolve
+    })
+    listener.use(async socket => {
+      await decided
+      if (socket.id === 'stranger') throw new FabricError('nobody gets in', 403)
+    })
+    const answers = sockets.map(socket => socket.request('who?').catch((error: FabricError) => error.code))
+    // What a client asks the same program later comes later.
+    for (const [client] of clients) await client.call<{ echo(x: number): number }>('echo').echo(1)
+    expect(handled).toEqual([])
+    decide()
+    const [first, second] = await Promise.all(answers)
+    expect([(first as { data: unknown }).data, second, handled]).toEqual(['you', 'EPIPE', ['ann']])
+  })
+
   test('has each handler of requests answer once', async () => {
     const { listener, sockets } = await held(['ann'])
     let handled = 0

@@ -9,6 +9,7 @@ export type Answer = (question: unknown, message: Message) => unknown
 /** What requests come to. */
 interface Asked {
   on(name: 'request', listener: (message: Message) => unknown): unknown
+  off(name: 'request', listener: (message: Message) => unknown): unknown
 }
 
 /** Has a function answer the requests that come to a socket. */
@@ -19,21 +20,22 @@ export function handleRequests(socket: Asked, answer: Answer): void {
 
 /** The functions that answer the requests to all sockets of a server. */
 export class Handlers {
-  readonly #answers: Answer[] = []
+  readonly #listeners: ((message: Message) => unknown)[] = []
 
   add(answer: Answer, sockets: Iterable<Asked>): void {
     isFunction('the handler', answer)
-    this.#answers.push(answer)
-    for (const socket of sockets) handleRequests(socket, answer)
+    const listener = (message: Message): unknown => answerWith(answer, message)
+    this.#listeners.push(listener)
+    for (const socket of sockets) socket.on('request', listener)
   }
 
-  get count(): number {
-    return this.#answers.length
+  attach(socket: Asked): void {
+    for (const listener of this.#listeners) socket.on('request', listener)
   }
 
-  /** Attaches those behind the first `attached` ones. */
-  attach(socket: Asked, attached: number): void {
-    for (const answer of this.#answers.slice(attached)) handleRequests(socket, answer)
+  /** Takes them back, from a socket that is to be decided about: what it asks meanwhile waits. */
+  detach(socket: Asked): void {
+    for (const listener of this.#listeners) socket.off('request', listener)
   }
 }
 

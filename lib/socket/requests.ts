@@ -14,7 +14,7 @@ import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { prepare } from '../messaging/prepare'
 import { waitOf } from '../messaging/requests'
 import { isRequestWatched, type Sent, watchSending } from '../messaging/watching'
-import { abortFailure, errorFrom, Failure, withCause } from '../values/failure'
+import { abortFailure, errorFrom, Failure, unhandled, withCause } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { type AskedOwner, AskedRequests } from './asked-requests'
@@ -334,8 +334,4 @@ export class SocketRequests {
   #fail(key: number, failure: Failure): void {
     if (!this.#owner.kept?.hold(key, failure)) this.settle(key, failure)
   }
-}
-
-function unhandled({ code, message, cause, details }: Failure): Failure {
-  return new Failure(code, message, cause, { ...details, handled: false })
 }

@@ -197,9 +197,10 @@ export class ConatSocketServer extends Emitter<SocketServerEvents> implements Li
     isFunction('the middleware', middleware)
     this.#middleware.push(middleware)
     // A program may have waited for something between `listen` and this.
-    const [last, attached] = [this.#middleware.length - 1, this.#handlers.count]
+    const last = this.#middleware.length - 1
     for (const socket of this.#connections.recall()) {
-      void this.#decide(socket, last, () => this.#passOn(socket, attached))
+      this.#handlers.detach(socket)
+      void this.#decide(socket, last, () => this.#passOn(socket))
     }
     return this
   }
@@ -456,12 +457,11 @@ export class ConatSocketServer extends Emitter<SocketServerEvents> implements Li
     if (CHANNELS.listenerConnection.hasSubscribers) {
       CHANNELS.listenerConnection.publish({ listener: this, socket })
     }
-    this.#passOn(socket, 0)
+    this.#passOn(socket)
   }
 
-  /** So many handlers of requests are attached already. */
-  #passOn(socket: ServerSocket, attached: number): void {
-    this.#handlers.attach(socket, attached)
+  #passOn(socket: ServerSocket): void {
+    this.#handlers.attach(socket)
     this.#connections.push(socket)
   }
 

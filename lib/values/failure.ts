@@ -46,6 +46,11 @@ export function undeliveredFailure(
   return new Failure('ERR_UNDELIVERED', text, cause, { undelivered, sockets })
 }
 
+/** Returns the same failure of a request that no handler has had, and will have. */
+export function unhandled({ code, message, cause, details }: Failure): Failure {
+  return new Failure(code, message, cause, { ...details, handled: false })
+}
+
 export function timeoutFailure(what: string, timeout: number): Failure {
   return new Failure(408, `timeout: ${what} after ${timeout} ms`)
 }
