@@ -10,9 +10,10 @@ import {
   Failure,
   timeoutFailure,
   undeliveredFailure,
+  unhandled,
   withUndelivered,
 } from '../../values/failure'
-import { checkSendOptions } from '../../values/option-checks'
+import { checkOptions, checkSendOptions } from '../../values/option-checks'
 import { nextTurn } from '../../values/platform'
 import type { ClientMachine } from '../client/machine'
 import type { SocketSink } from '../socket/fabric'
@@ -311,9 +312,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   // ---- requests
 
   async request(data?: unknown, options?: RequestOptions): Promise<Message> {
-    checkWait('request', options, PUBLISH_SHAPE)
-    this.#checkOpen()
+    checkOptions('request', options, PUBLISH_SHAPE)
     const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
+    const failure = this.#whyNotAsked(signal)
+    if (failure !== undefined) throw errorFrom(unhandled(failure))
     const item = itemOf(data, options, 'socket')
     this.#checkSize(item)
     let unwatch: (() => void) | undefined
@@ -335,6 +337,12 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     unwatch?.()
     if (outcome instanceof Failure) throw errorFrom(outcome)
     return answerOf(`${this.subject}.client.${this.id}`, outcome)
+  }
+
+  #whyNotAsked(signal: AbortSignal | undefined): Failure | undefined {
+    if (this.#state === 'closed') return closedFailure(this.#describe(), this.#reason)
+    if (this.#isEnding) return new Failure('EPIPE', `${this.#describe()} is ending`)
+    return signal?.aborted ? abortFailure(signal) : undefined
   }
 
   handle(answer: (question: unknown, message: Message) => unknown): this {

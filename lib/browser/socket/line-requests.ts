@@ -1,5 +1,5 @@
 // The application's requests that stand in one line with its data: asked, answered, given up.
-import type { Failure } from '../../values/failure'
+import { type Failure, unhandled } from '../../values/failure'
 import {
   ABORTED,
   ANSWER,
@@ -52,7 +52,8 @@ export class LineRequests {
 
   /** The application does not wait for the answer any more. */
   cancel(key: number, failure: Failure): void {
-    if (this.#open.settle(key, failure)) this.#giveUp(key, ABORTED)
+    if (!this.#open.has(key)) return
+    this.#open.settle(key, this.#giveUp(key, ABORTED) ? unhandled(failure) : failure)
   }
 
   /** Takes back a settled request, or cancels it if it has left. Returns whether it had not left. */
@@ -69,7 +70,8 @@ export class LineRequests {
   handleTimeout(now: number, isReady: boolean): void {
     for (const key of this.#open.expired(now)) {
       const isUnsent = this.#giveUp(key, TIMEOUT)
-      this.#open.settle(key, isUnsent && !isReady ? requestFailures.notReady() : requestFailures.timeout())
+      const isNotReady = isUnsent && !isReady
+      this.#open.settle(key, isNotReady ? requestFailures.notReady() : requestFailures.timeout(isUnsent))
     }
   }
 

@@ -67,8 +67,8 @@ function request(code: number | string, text: string, isUnhandled: boolean, caus
 export const requestFailures = {
   closed: (isUnhandled: boolean, cause?: Failure): Failure => request('EPIPE', 'closed', isUnhandled, cause),
   notReady: (): Failure => request(408, 'timeout - the socket did not get ready in time', true),
-  timeout: (): Failure =>
-    request(408, 'timeout - Error: operation has timed out (request over a socket)', false),
+  timeout: (isUnhandled: boolean): Failure =>
+    request(408, 'timeout - Error: operation has timed out (request over a socket)', isUnhandled),
   noAnswer: (): Failure => request(503, 'the other side has no answer', false),
   away: (): Failure => request(503, 'the other side of the socket is away; nothing was sent', true),
   awayAfterAll: (): Failure =>
