@@ -33,6 +33,7 @@ mod requests;
 mod socket;
 mod sockety;
 mod trace;
+mod transcripts;
 mod ttl;
 mod turns;
 mod windows;

@@ -59,6 +59,11 @@ export class Absence {
     return this.#loss
   }
 
+  /** How long it waits at most for what it has lost. */
+  get patience(): number {
+    return this.#resumeTimeout ?? PATIENCE * (1 + this.#place / 2)
+  }
+
   get failsRequests(): boolean {
     return this.#loss !== undefined && this.#areRequestsOver
   }
@@ -68,14 +73,13 @@ export class Absence {
     if (this.#loss !== undefined) return false
     const own = Math.min(ownAbsence, MAX_OWN_ABSENCE)
     const spread = Math.min(crowd / CROWD, MAX_SPREAD) * this.#place
-    const chosen = this.#resumeTimeout
     this.#loss = loss
     this.#isTold = !settles
     this.#areRequestsOver = this.hasOthers = false
     this.#settlesAt = settles ? now + SETTLE : NEVER
     this.#requestsUntil = now + ANSWER_GRACE + own
-    this.#lostIfOthersAt = now + (chosen ?? GRACE + spread + (own < SHORT_ABSENCE ? 0 : own))
-    this.#lostAt = now + (chosen ?? PATIENCE * (1 + this.#place / 2))
+    this.#lostIfOthersAt = now + (this.#resumeTimeout ?? GRACE + spread + (own < SHORT_ABSENCE ? 0 : own))
+    this.#lostAt = now + this.patience
     return true
   }
 

@@ -1,7 +1,7 @@
 // The client's end of a socket (docs/protocols/socket.md), as src/socket/client_socket: finds a server, attaches to it, and
 // finds it again after the connection was lost. A pure machine: time and everything that comes are handed in.
 import { Failure } from '../../values/failure'
-import { CANCEL, type Class, type Close, keyOf, REPLY, refusalItem } from '../stream/items'
+import { CANCEL, CLOSE, type Class, type Close, keyOf, REPLY, refusalItem } from '../stream/items'
 import { SendQueue } from '../stream/send-queue'
 import { Stream, type StreamHost } from '../stream/stream'
 import { listOf, ownWindows } from '../stream/windows'
@@ -50,6 +50,8 @@ export class SocketMachine implements StreamHost {
   readonly #presence: Presence
   #phase: Phase = 'fabric'
   #retryAt = NEVER
+  /** Until when it waits to be connected by hand, if nothing else will connect it. */
+  #byHandUntil = NEVER
   #retryPause = FIRST_RETRY
   #server: string | undefined
   /** Whether the server was asked and may have us; and whether it has. */
@@ -116,7 +118,19 @@ export class SocketMachine implements StreamHost {
     if (this.isClosed || this.#phase === 'closing') return
     this.#noteUnanswered()
     this.#presence.end()
+    // Nothing comes to it meanwhile.
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+    this.#isSubscribed = false
+    this.#byHandUntil = NEVER
     this.#enterDisconnected(NEVER)
+    this.#awaitHand()
+  }
+
+  /** It does not reconnect by itself: it waits for `connect`, but not for ever. */
+  #awaitHand(): void {
+    if (this.settings.reconnection || this.#byHandUntil !== NEVER) return
+    this.#byHandUntil = this.#fabric.now() + this.#presence.patience
   }
 
   handleConsumed(kind: Class, count = 1): void {
@@ -170,10 +184,16 @@ export class SocketMachine implements StreamHost {
     this.#fabricLostAt ??= now
     this.#presence.forget()
     const wasAway = this.#presence.end() !== undefined
-    if (wasAway && this.#phase === 'disconnected' && this.settings.reconnection) this.#retryAt = now
+    if (wasAway && this.#phase === 'disconnected' && this.#retryAt === NEVER) {
+      if (this.settings.reconnection) this.#retryAt = now
+      else this.#awaitHand()
+    }
     this.#noteUnanswered()
     if (this.#phase === 'closing') this.#finish(undefined)
-    else if (this.#isThere) this.#enterDisconnected(this.settings.reconnection ? now : NEVER)
+    else if (this.#isThere) {
+      this.#enterDisconnected(this.settings.reconnection ? now : NEVER)
+      this.#awaitHand()
+    }
   }
 
   /** Whether it is attached, or on its way. */
@@ -202,7 +222,7 @@ export class SocketMachine implements StreamHost {
   get #ownDeadline(): number {
     switch (this.#phase) {
       case 'disconnected':
-        return this.#fabric.isUp ? this.#retryAt : NEVER
+        return Math.min(this.#fabric.isUp ? this.#retryAt : NEVER, this.#byHandUntil)
       case 'accept':
         return this.#lookUpAt
       case 'closing':
@@ -219,7 +239,8 @@ export class SocketMachine implements StreamHost {
     if (!this.#handleAbsence(now)) return
     if (this.stream?.handleTimeout(now) && this.#phase === 'ready') this.#handleLoss('silent')
     if (this.#ownDeadline > now) return
-    if (this.#phase === 'disconnected') this.#begin()
+    if (this.#byHandUntil <= now) this.close(lost('it was disconnected, and has `reconnection: false`'))
+    else if (this.#phase === 'disconnected') this.#begin()
     else if (this.#phase === 'accept') this.#lookUpServer()
     else this.#sayClosed('', true)
   }
@@ -227,6 +248,7 @@ export class SocketMachine implements StreamHost {
   // ---- finding a server, and attaching
 
   #begin(): void {
+    this.#byHandUntil = NEVER
     if (!this.#fabric.isUp) {
       this.#phase = 'fabric'
       return
@@ -245,6 +267,8 @@ export class SocketMachine implements StreamHost {
         this.close(failure)
       },
     })
+    // Whether it is there at all is told at once.
+    if (this.#isHeld) this.#presence.watch(this.#serverSubject as string)
     if (this.#isAsked || this.#isHeld) this.#askWhenSubscribed()
     else this.#findServer()
   }
@@ -287,8 +311,6 @@ export class SocketMachine implements StreamHost {
       seq: status?.seq,
       items: [{ ...(status?.item ?? NIL), json }],
     }
-    // Whether it is there at all is told at once.
-    if (this.#isHeld) this.#presence.watch(this.#serverSubject as string)
     // The last attempt ends when the patience does.
     const timeout = Math.min(COMMAND_TIMEOUT, Math.max(1000, this.#presence.lostAt - now))
     this.#forget = this.#fabric.ask(message, { timeout, waitForInterest: true }, outcome => {
@@ -308,7 +330,14 @@ export class SocketMachine implements StreamHost {
       const { ownAbsence } = this.#presence
       const since = this.#fabric.now() - (hasEnded ? 0 : COMMAND_TIMEOUT)
       this.#presence.begin(since, { loss: 'ended', settles: false, ownAbsence, crowd: 1 })
-    } else this.#server = undefined
+    } else {
+      this.#server = undefined
+      // The tags tell the next one from it.
+      if (hasEnded) {
+        this.#enterDisconnected(this.#fabric.now())
+        return
+      }
+    }
     this.#retry()
   }
 
@@ -398,16 +427,16 @@ export class SocketMachine implements StreamHost {
   }
 
   #handleItems({ seq, attempt, items }: Publication): void {
-    // Nothing is given to an application that has ended: of what stands in a row the control comes last.
-    const skipped = this.#phase === 'closing' ? items.filter(({ encoding }) => encoding < 0xc0).length : 0
+    // Nothing is given to an application that has ended.
+    const given = this.#phase === 'closing' ? items.filter(({ encoding }) => encoding === CLOSE) : items
+    if (given.length === 0) return
     const limit = this.settings.maxMessageBytes
-    const large = items.find(item => bytesOf(item) > limit)
+    const large = given.find(item => bytesOf(item) > limit)
     if (large !== undefined) {
       this.#refuse(tooLarge(bytesOf(large), limit))
       return
     }
-    const fields = { seq: seq === undefined ? undefined : seq + skipped, attempt }
-    const outcome = this.stream?.handleItems(this.#fabric.now(), fields, items.slice(skipped))
+    const outcome = this.stream?.handleItems(this.#fabric.now(), { seq, attempt }, given)
     if (outcome !== undefined && outcome !== 'foreign') this.#handlePeerClose(outcome)
   }
 
@@ -512,7 +541,10 @@ export class SocketMachine implements StreamHost {
     if (this.#phase === 'ready' && !wasTold && this.stream !== undefined) {
       this.stream.attach(this.#fabric.now())
       this.stream.handleReturn()
-    } else if (this.#phase === 'disconnected' && this.settings.reconnection) this.#begin()
+    } else if (this.#phase === 'disconnected') {
+      if (this.settings.reconnection) this.#begin()
+      else this.#awaitHand()
+    }
   }
 
   /** Returns whether it is still open. */

@@ -54,6 +54,10 @@ export class Presence {
     return this.#absence.loss
   }
 
+  get patience(): number {
+    return this.#absence.patience
+  }
+
   get failsRequests(): boolean {
     return this.#absence.failsRequests
   }

@@ -2,7 +2,7 @@
 import { WireError } from '../wire/bytes'
 import { bytesOf, type Item } from '../wire/publication'
 import { type Class, type Counts, checkItem, classOf, DATA, type Range } from './items'
-import { ledgers, type Window, type Windows } from './windows'
+import { ledgers, MAX_RESEND, RESEND_OVERHEAD, type Window, type Windows } from './windows'
 
 /** No window is that wide: a number further ahead is no number of this stream. */
 const MAX_JUMP = 1 << 24
@@ -105,8 +105,9 @@ export class ReceiveQueue {
 
   /** What it lacks, as a status says it, and the last number of that. */
   missing(): { ranges: Range[]; upto: number } {
-    // No more than can be kept.
-    let left = Math.min(MAX_NUMBERS, Math.max(1, Math.floor(this.#keeps.bytes / this.#largest)))
+    // No more than can be kept, or than the other end sends at once.
+    const bytes = Math.min(this.#keeps.bytes, MAX_RESEND)
+    let left = Math.min(MAX_NUMBERS, Math.max(1, Math.floor(bytes / (this.#largest + RESEND_OVERHEAD))))
     const ranges: Range[] = []
     let upto = this.#next - 1
     let present = 0

@@ -4,7 +4,15 @@ import { WireError } from '../wire/bytes'
 import { bytesOf, type Item } from '../wire/publication'
 import { Fifo } from './fifo'
 import { ASK, type Class, type Counts, classOf, DATA, keyOf, type Range, REPLY } from './items'
-import { ledgers, MAX_IN_FLIGHT_BYTES, Pause, type Window, type Windows } from './windows'
+import {
+  ledgers,
+  MAX_IN_FLIGHT_BYTES,
+  MAX_RESEND,
+  Pause,
+  RESEND_OVERHEAD,
+  type Window,
+  type Windows,
+} from './windows'
 
 /** An item of ours, with what is known of it. */
 interface Outgoing {
@@ -23,11 +31,9 @@ export interface Left {
 
 /** What a probe waits for each byte of the largest item in flight, in ms: a link of 1 MB/s. */
 const TIME_PER_BYTE = 0.001
-/** Bytes that go again for one question; and those that may without progress, beside so many a ms. */
-const MAX_RESEND = 8_000_000
+/** Bytes that may go again without progress, beside so many a ms. */
 const RESEND_BUDGET = 64 * 1024 * 1024
 const REFILL = 8000
-const RESEND_OVERHEAD = 64
 
 export class SendQueue {
   /** The application's own bound. */
@@ -57,7 +63,9 @@ export class SendQueue {
   #spent = 0
   #refilledAt = 0
   isAttached = false
+  /** When the other end is asked where it is, and when it last said something new. Looked at when it fires. */
   #probeAt = Number.POSITIVE_INFINITY
+  #progressedAt: number | undefined
   readonly #pause = new Pause()
 
   constructor(window: Window) {
@@ -155,13 +163,11 @@ export class SendQueue {
     let bytes = 0
     for (let out = this.#nextOut(); out !== undefined; out = this.#nextOut()) {
       if (items.length === most || (items.length > 0 && bytes + out.bytes > mostBytes)) break
-      this.#take(out)
+      this.#take(now, out)
       items.push(out.item)
       bytes += out.bytes
     }
-    if (items.length === 0) return undefined
-    this.#watch(now)
-    return { first, items }
+    return items.length === 0 ? undefined : { first, items }
   }
 
   /** The item that may leave, where it stands. An answer passes what cannot leave. */
@@ -191,7 +197,7 @@ export class SendQueue {
     return window !== undefined && this.#unhandled[kind].hasRoom(window, bytes)
   }
 
-  #take(out: Outgoing): void {
+  #take(now: number, out: Outgoing): void {
     const queue = this.#passing.first === out ? this.#passing : this.#waiting
     queue.shift()
     const { class: kind, bytes, item } = out
@@ -202,6 +208,7 @@ export class SendQueue {
     this.#flight.push(out)
     this.#flightBytes += bytes
     this.next += 1
+    this.#watch(now)
   }
 
   #countWaiting(kind: Class, count: number, bytes: number): void {
@@ -256,8 +263,7 @@ export class SendQueue {
     }
     if (hasArrived || news > 0) {
       this.#pause.reset()
-      this.#probeAt = Number.POSITIVE_INFINITY
-      this.#watch(now)
+      this.#progressedAt = now
     }
     return news > 0
   }
@@ -300,7 +306,15 @@ export class SendQueue {
     if (this.#probeAt > now) return false
     this.#probeAt = Number.POSITIVE_INFINITY
     if (!this.isUnderWay) return false
-    this.#probeAt = now + this.#pause.take() + this.#timeOnTheWay
+    const time = this.#timeOnTheWay
+    // It has said something since the timer was set: its time began then.
+    const due = (this.#progressedAt ?? Number.NEGATIVE_INFINITY) + this.#pause.current + time
+    this.#progressedAt = undefined
+    if (due > now) {
+      this.#probeAt = due
+      return false
+    }
+    this.#probeAt = now + this.#pause.take() + time
     return true
   }
 
@@ -312,7 +326,7 @@ export class SendQueue {
 
   /** A large message gets time to arrive. */
   get #timeOnTheWay(): number {
-    return Math.min(this.#flightBytes, MAX_IN_FLIGHT_BYTES) * TIME_PER_BYTE
+    return this.#flight.toArray().reduce((most, { bytes }) => Math.max(most, bytes), 0) * TIME_PER_BYTE
   }
 
   /** Takes out the data that is not known to have been handled, in order, without what is volatile. */

@@ -17,6 +17,8 @@ export interface Standing {
 /** Data that was handled is said after so many ms, while there is more; anything after so many. */
 const LATEST_HANDLED = 20
 const LATEST = 100
+/** What nobody waits for rides on the first message that leaves after so long. */
+const RIDES_AFTER = 10
 /** Gaps and duplicates are not told more often. */
 const MIN_REPAIR_PAUSE = 20
 const NEVER = Number.POSITIVE_INFINITY
@@ -32,12 +34,15 @@ export class StatusSchedule {
   /** Something is missing, or came twice. */
   #repairs = false
   #repairedAt = Number.NEGATIVE_INFINITY
-  /** The number up to which the latest status said what is missing, and when that is said again. */
+  /** The number up to which the latest status said what is missing, how much had arrived by then, and when that is said again. */
   #askedUpto = 0
+  #askedFrom = 0
   #askAgainAt = NEVER
   readonly #pause = new Pause()
   #deadline = NEVER
   #isOverdue = false
+  /** Since when there is something new that was not said. */
+  #newsSince: number | undefined
 
   /** `window`: the bounds of this end's own data. */
   constructor(window: Window) {
@@ -67,8 +72,26 @@ export class StatusSchedule {
     this.#pause.reset()
   }
 
+  /**
+   * Whether a status rides on what leaves now: at once where the other end may wait for what it says; else when it has been
+   * new for a while, since it costs both ends as much as a message.
+   */
+  checkRide(now: number, standing: Standing): boolean {
+    if (!this.#hasNews(standing)) return false
+    this.#newsSince ??= now
+    return (
+      this.#isAsked ||
+      this.#repairs ||
+      this.#isOverdue ||
+      standing.counts.handled[0] > this.#said.handled[0] ||
+      now >= this.#newsSince + RIDES_AFTER ||
+      this.wantsMissing(standing) ||
+      this.#isEarly(standing)
+    )
+  }
+
   /** Whether a status would say anything new. */
-  hasNews(standing: Standing): boolean {
+  #hasNews(standing: Standing): boolean {
     const { arrived, handled } = standing.counts
     return (
       this.#isAsked ||
@@ -88,7 +111,8 @@ export class StatusSchedule {
   checkDue(now: number, standing: Standing): boolean {
     const isOverdue = this.#isOverdue
     this.#isOverdue = false
-    if (!this.hasNews(standing)) return false
+    if (!this.#hasNews(standing)) return false
+    this.#newsSince ??= now
     if (this.#isAsked || isOverdue || this.#isEarly(standing)) return true
     let latest = now + LATEST
     if (this.#repairs || this.wantsMissing(standing)) {
@@ -118,11 +142,14 @@ export class StatusSchedule {
     this.#said = standing.counts
     this.#saidArrived = standing.arrivedBytes
     this.#saidHandled = standing.handledBytes
-    this.#isAsked = false
+    this.#isAsked = this.#isOverdue = false
+    this.#newsSince = undefined
     if (this.#repairs || missingUpto !== undefined) this.#repairedAt = now
     this.#repairs = false
     if (missingUpto === undefined) return
-    if (standing.counts.arrived >= this.#askedUpto) this.#pause.reset()
+    // An end that keeps little of what comes before its turn gets through a long gap bit by bit.
+    if (standing.counts.arrived > this.#askedFrom) this.#pause.reset()
+    this.#askedFrom = standing.counts.arrived
     this.#askedUpto = missingUpto
     this.#askAgainAt = now + this.#pause.take()
   }

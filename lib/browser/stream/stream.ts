@@ -216,7 +216,7 @@ export class Stream {
     const standing = this.#standing()
     this.#schedule.handleStanding(standing)
     const isDue =
-      last === undefined ? this.#schedule.checkDue(now, standing) : this.#schedule.hasNews(standing)
+      last === undefined ? this.#schedule.checkDue(now, standing) : this.#schedule.checkRide(now, standing)
     if (!isDue && !this.#asks) {
       if (last !== undefined) this.#transmit(last.first, last.items)
       return
@@ -280,8 +280,8 @@ export class Stream {
 
   /** Returns whether the other end is silent. */
   handleTimeout(now: number): boolean {
-    if (!this.#isAttached) return false
     this.#schedule.handleTimeout(now)
+    if (!this.#isAttached) return false
     if (this.#sender.handleTimeout(now)) this.#asks = true
     if (this.#keepAliveAt <= now) {
       this.#asks = true

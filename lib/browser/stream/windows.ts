@@ -11,6 +11,9 @@ export interface Window {
 export type Windows = readonly [data: Window, requests: Window, answers: Window]
 
 export const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024
+/** Bytes that go again for one question, and what an item costs beside its bytes. */
+export const MAX_RESEND = 8_000_000
+export const RESEND_OVERHEAD = 64
 const MIN_DATA = 10_000
 
 /** What an end with these bounds of its own takes. */

@@ -299,6 +299,8 @@ impl SendQueue {
         }
         if has_arrived {
             self.pieces.handle_progress(now);
+            // What was asked for a moment ago may have come meanwhile.
+            self.again.retain(|(first, messages)| first + u64::from(messages.count()) > arrived + 1);
         }
         if has_arrived || news > 0 {
             self.pause.reset();
