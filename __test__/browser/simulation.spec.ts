@@ -169,3 +169,18 @@ test(`everything arrives once and in order, ${SEEDS} seeds`, () => {
     ])
   }
 })
+
+test('silence is told once: a socket that closes waits for something else, and is not woken by it again and again', () => {
+  const end = new End(new World(1), { own: 1, peer: 2 })
+  end.isCut = true
+  end.peer = end
+  end.stream.attach(0)
+  let told = 0
+  for (let turn = 0; turn < 100; turn++) {
+    const at = end.stream.pollTimeout()
+    if (at === Number.POSITIVE_INFINITY) break
+    if (end.stream.handleTimeout(at)) told += 1
+    end.stream.pump(at)
+  }
+  expect([told, end.stream.pollTimeout()]).toEqual([1, Number.POSITIVE_INFINITY])
+})

@@ -62,7 +62,9 @@ export class Stream {
   #asks = false
   #wasAway = false
   #heardAt = 0
+  /** It was asked for a sign of life, and is silent if none has come by then: that is told once. */
   #silentAt = NEVER
+  #isAskedForLife = false
   #returnedAt = Number.NEGATIVE_INFINITY
   /** Frames that bore another tag. */
   foreign = 0
@@ -106,12 +108,14 @@ export class Stream {
     this.#schedule.attach()
     this.#heardAt = now
     this.#silentAt = NEVER
+    this.#isAskedForLife = false
   }
 
   detach(): void {
     this.#isAttached = false
     this.#sender.detach()
     this.#silentAt = NEVER
+    this.#isAskedForLife = false
   }
 
   /** We were away, and the other end may not know: it is told, and tells where it is. */
@@ -154,7 +158,10 @@ export class Stream {
       return 'foreign'
     }
     this.#heardAt = now
-    this.#silentAt = NEVER
+    if (this.#silentAt !== NEVER) {
+      this.#silentAt = NEVER
+      this.#isAskedForLife = false
+    }
     this.isProven = true
     if (seq === undefined) throw new WireError('a message of a socket without a number')
     for (const [at, item] of items.entries()) {
@@ -275,7 +282,7 @@ export class Stream {
 
   get #keepAliveAt(): number {
     const { keepAlive } = this.#settings
-    return keepAlive > 0 && this.#silentAt === NEVER ? this.#heardAt + keepAlive : NEVER
+    return keepAlive > 0 && !this.#isAskedForLife ? this.#heardAt + keepAlive : NEVER
   }
 
   /** Returns whether the other end is silent. */
@@ -284,10 +291,12 @@ export class Stream {
     if (!this.#isAttached) return false
     if (this.#sender.handleTimeout(now)) this.#asks = true
     if (this.#keepAliveAt <= now) {
-      this.#asks = true
+      this.#asks = this.#isAskedForLife = true
       this.#silentAt = now + this.#settings.keepAliveTimeout
     }
-    return this.#silentAt <= now
+    const isSilent = this.#silentAt <= now
+    if (isSilent) this.#silentAt = NEVER
+    return isSilent
   }
 }
 

@@ -2,8 +2,8 @@
 //! pages is another machine for the same protocol, in TypeScript: `__test__/browser/transcripts.spec.ts`
 //! gives it the same and compares what it says.
 //!
-//! `npm run transcripts` writes `tests/data/socket/transcripts.jsonl` anew; with a file and a number it writes
-//! that many others there, of new seeds.
+//! `npm run transcripts` writes `tests/data/socket/transcripts.jsonl` anew; with a file and a number it
+//! writes that many others there, of new seeds.
 
 mod application;
 mod lines;
