@@ -7,7 +7,9 @@ import { type AddressInfo, createConnection, createServer, type Server, type Soc
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Client } from 'selvedge'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
+import { freeze } from './freeze'
 
 /** The path of the program, from the environment variable NATS_SERVER or the PATH. */
 export const NATS_SERVER = [
@@ -114,6 +116,11 @@ export class NatsServer {
     this.#child?.kill(signal)
   }
 
+  /** Stops it as a debugger would. */
+  freeze(): Promise<void> {
+    return freeze(this.#child!.pid!)
+  }
+
   /** Kills it. */
   async kill(): Promise<void> {
     const child = this.#child
@@ -126,6 +133,15 @@ export class NatsServer {
     await this.kill()
     rmSync(this.#folder, { recursive: true, force: true })
   }
+}
+
+/** Resolves when a client is connected to another server, without having been disconnected. */
+export function movedOf(client: Client): Promise<void> {
+  const { id } = client.info!
+  return new Promise((resolve, reject) => {
+    client.once('disconnected', why => reject(why ?? Error('disconnected')))
+    client.on('info', info => info.id !== id && resolve())
+  })
 }
 
 /**

@@ -35,6 +35,8 @@ pub struct Client<T> {
     parting: Option<Instant>,
     /// The latest broker's, if it watches ends.
     instance: Option<String>,
+    /// The server that the link is to.
+    server: String,
     /// When the link was lost, until it is ready again; and whether another broker has taken the place of
     /// that one since.
     lost_at: Option<Instant>,
@@ -56,6 +58,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             unsent: Unsent::default(),
             parting: None,
             instance: None,
+            server: String::new(),
             lost_at: None,
             is_other_broker: false,
             entropy,

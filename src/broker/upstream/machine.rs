@@ -429,10 +429,15 @@ impl Upstream {
     }
 
     fn handle_info(&mut self, info: &Info) {
-        if info.user.is_err() || !self.session.handle_info() {
+        if info.user.is_err() {
             return;
         }
         self.whole = info.large.map_or(info.max_payload, |large| large.whole);
+        if !self.session.handle_info() {
+            // The link is to another server by now, which has all subscriptions.
+            self.has_news |= self.session.is_ready();
+            return;
+        }
         let (patterns, members) = self.interest.renew();
         let mut own = vec![self.inbox.clone()];
         own.extend(self.patterns_of_gateways());

@@ -22,11 +22,17 @@ fn dialed() -> Stage {
     let mut stage = Stage::with(config, 1);
     assert!(stage.broker.poll_upstream_dial());
     stage.broker.handle_upstream_up();
-    let large = Some(LargeMessages { chunk: 1000, whole: 10_000 });
+    introduce(&mut stage, 10_000);
+    stage
+}
+
+/// A server says who it is, and how large a message it takes.
+fn introduce(stage: &mut Stage, whole: usize) {
+    let large = Some(LargeMessages { chunk: 1000, whole });
     let user = Ok(Json::parse("null".to_owned().into()).expect("json"));
     let (id, cluster_name) = ("nats".to_owned(), None);
     let info = Info {
-        max_payload: 11_000,
+        max_payload: whole + 1000,
         id,
         cluster_name,
         user,
@@ -35,8 +41,7 @@ fn dialed() -> Stage {
         large,
         monitor: None,
     };
-    news(&mut stage, ServerOp::Info(info.into()));
-    stage
+    news(stage, ServerOp::Info(info.into()));
 }
 
 /// A gateway whose upstream is ready.

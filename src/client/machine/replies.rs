@@ -51,8 +51,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Signs in: subscribes to the inbox and to everything else.
     pub(super) fn handle_info(&mut self, info: Box<Info>) {
-        if !matches!(self.session.phase(), Phase::AwaitingInfo { .. }) {
-            return;
+        match self.session.phase() {
+            Phase::AwaitingInfo { .. } => {}
+            Phase::Ready if info.user.is_ok() && info.id != self.server => return self.handle_moved(info),
+            _ => return,
         }
         if let Err(error) = &info.user {
             self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.clone())));
@@ -62,6 +64,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return self.session.drop_link();
         }
         self.session.handle_info();
+        self.server.clone_from(&info.id);
         self.out.ops.set_max_message(info.max_message);
         self.out.ops.set_max_payload(info.max_payload, info.large);
         self.is_other_broker |= self.instance.is_some() && self.instance != info.instance;
@@ -80,6 +83,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             subscriptions,
             list: true,
         });
+    }
+
+    /// Handles that the link is to another server by now, which has all subscriptions.
+    fn handle_moved(&mut self, info: Box<Info>) {
+        self.server.clone_from(&info.id);
+        self.out.ops.set_max_payload(info.max_payload, info.large);
+        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
     }
 
     /// Handles that everything is subscribed again, or will be tried again. Only now may requests leave.

@@ -103,3 +103,28 @@ fn a_server_of_nats_is_left_only_when_all_that_was_asked_is_answered() {
     }
     assert!(joined.end.has_answers());
 }
+
+#[test]
+fn another_server_that_has_taken_the_place_of_one_is_told_once_and_nothing_is_asked_again() {
+    let mut joined = Joined::ready();
+    let _ = joined.answered();
+    joined.said.clear();
+    let info = |id: &str| {
+        let (id, user) = (id.to_owned(), Ok(Json::from_value(&serde_json::json!(null))));
+        let large = Some(crate::wire::LargeMessages { chunk: 1000, whole: 5000 });
+        let (cluster_name, instance, max_message, monitor) = (None, None, None, None);
+        let info = Info { max_payload: 6000, id, cluster_name, user, instance, max_message, large, monitor };
+        ServerOp::Info(info.into())
+    };
+    for id in ["N2", "N2", "N3"] {
+        joined.client.handle_op(joined.now, info(id));
+    }
+    joined.exchange("");
+    let told = std::iter::from_fn(|| joined.client.poll_event()).filter_map(|event| match event {
+        ClientEvent::Session(SessionState::SignedIn(info)) => Some(info.id),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["N2", "N3"]);
+    assert_eq!(joined.said, "");
+    assert_ne!(joined.ask(5), "", "requests go on");
+}

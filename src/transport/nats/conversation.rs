@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::base::Code;
 use crate::transport::write_buffer::WriteBuffer;
-use crate::wire::nats::{Client, DecodeError, Frame, Gateway, Heard};
+use crate::wire::nats::{Client, DecodeError, Frame, Gateway, Heard, Reach};
 use crate::wire::{ClientOp, ServerOp, UpstreamNews, UpstreamOp};
 
 /// One end of a connection.
@@ -27,6 +27,9 @@ pub(super) trait Conversation: Send {
 
     /// Tells whoever uses the link that it is about to end in order.
     fn tell_departure(&mut self, into: &mut Vec<Self::In>);
+
+    /// Returns which connections something that was heard comes on, and the bytes of its payload.
+    fn reach(&self, news: &Self::In) -> (Reach, usize);
 
     /// Returns what all ends have in common.
     fn client(&self) -> &Client;
@@ -57,6 +60,10 @@ impl Conversation for Client {
 
     fn tell_departure(&mut self, into: &mut Vec<ServerOp>) {
         into.push(stopping());
+    }
+
+    fn reach(&self, news: &ServerOp) -> (Reach, usize) {
+        (self.reach(news), payload_bytes(news))
     }
 
     fn client(&self) -> &Client {
@@ -93,6 +100,14 @@ impl Conversation for Gateway {
         into.push(UpstreamNews::Op(stopping()));
     }
 
+    fn reach(&self, news: &UpstreamNews) -> (Reach, usize) {
+        let bytes = match news {
+            UpstreamNews::Op(op) => payload_bytes(op),
+            UpstreamNews::Member { publication, .. } => publication.payload_bytes(),
+        };
+        (self.reach(news), bytes)
+    }
+
     fn client(&self) -> &Client {
         self.client()
     }
@@ -100,6 +115,10 @@ impl Conversation for Gateway {
     fn client_mut(&mut self) -> &mut Client {
         self.client_mut()
     }
+}
+
+fn payload_bytes(op: &ServerOp) -> usize {
+    if let ServerOp::Deliver { publication, .. } = op { publication.payload_bytes() } else { 0 }
 }
 
 fn stopping() -> ServerOp {

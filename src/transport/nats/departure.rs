@@ -1,12 +1,16 @@
-//! How far a link is with moving away from a server that is about to stop.
+//! How far a link is with leaving a server that is about to stop.
 
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Departure {
     None,
-    /// It begins then.
+    /// It is time then.
     Planned(Instant),
+    /// It is time: there may be a link to another server first.
+    Due,
+    /// There is none: whoever uses this one is to be told.
+    Alone,
     /// Whoever uses the link asks nothing more over it, and waits for answers, at most until then.
     Told(Instant),
     /// Subscriptions are ended, and what is under way is waited for, at most until then.
@@ -32,7 +36,7 @@ impl Departure {
 
     pub(super) fn deadline(self) -> Option<Instant> {
         match self {
-            Self::None => None,
+            Self::None | Self::Due | Self::Alone => None,
             Self::Planned(at) | Self::Told(at) | Self::Ending(at) => Some(at),
         }
     }

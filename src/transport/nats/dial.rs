@@ -11,6 +11,7 @@ use super::address::{Address, Server, is_nats};
 use super::conversation::Conversation;
 use super::gateway::GatewayLink;
 use super::link::{NatsLink, Refused};
+use super::moving_link::{Dialing, MovingLink};
 use super::servers::Servers;
 use super::tries::Tries;
 use crate::base::{Code, Failure};
@@ -56,7 +57,7 @@ impl NatsOptions {
 }
 
 /// The servers of one fabric, as one client knows them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NatsRemote {
     servers: Arc<Servers>,
     wants_tls: bool,
@@ -83,16 +84,45 @@ impl NatsRemote {
 
     /// Connects to one server after the other, until one takes this client or refuses it by its user.
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+        let remote = self.clone();
+        Ok(match self.dial_client().await? {
+            Ok(link) => Box::new(MovingLink::new(link, Box::new(move || remote.clone().dial_next()))),
+            Err(refused) => Box::new(refused),
+        })
+    }
+
+    /// The same for a gateway, which has two connections to one server.
+    pub async fn dial_gateway(&self) -> Result<BoxedLink<UpstreamOp, UpstreamNews>, LinkError> {
+        let remote = self.clone();
+        let link = self.dial_both().await?;
+        Ok(Box::new(MovingLink::new(link, Box::new(move || remote.clone().dial_next_both()))))
+    }
+
+    /// Begins to make a link that takes the place of one.
+    fn dial_next(self) -> Dialing<NatsLink<Client>> {
+        let dialing = async move {
+            let refused = || LinkError::Refused("another server does not believe who this is".to_owned());
+            self.dial_client().await?.map_err(|_| refused())
+        };
+        Box::pin(within(NEXT_TIMEOUT, dialing))
+    }
+
+    /// The same for a gateway.
+    fn dial_next_both(self) -> Dialing<GatewayLink> {
+        Box::pin(within(NEXT_TIMEOUT, async move { self.dial_both().await }))
+    }
+
+    async fn dial_client(&self) -> Result<Result<NatsLink<Client>, Refused>, LinkError> {
         let mut tries = Tries::new(now(), self.servers.in_order());
         while let Some((server, limit)) = tries.next_server(now()) {
             self.find(&mut tries, &server, limit).await;
             while let Some((address, limit)) = tries.next_address(now()) {
                 match within(limit, self.dial_server(&server, &address, true)).await {
                     Ok(Entrance::Open(peer, info)) => {
-                        return Ok(Box::new(self.link(peer, Client::new(info), &server)));
+                        return Ok(Ok(self.link(peer, Client::new(info), &server)));
                     }
                     Ok(Entrance::Refused(info, error)) => {
-                        return Ok(Box::new(Refused::new(Client::refusal(&info, error))));
+                        return Ok(Err(Refused::new(Client::refusal(&info, error))));
                     }
                     Err(error) => tries.handle_failure(&server, error),
                 }
@@ -101,14 +131,13 @@ impl NatsRemote {
         Err(tries.into_error())
     }
 
-    /// The same for a gateway, which has two connections to one server.
-    pub async fn dial_gateway(&self) -> Result<BoxedLink<UpstreamOp, UpstreamNews>, LinkError> {
+    async fn dial_both(&self) -> Result<GatewayLink, LinkError> {
         let mut tries = Tries::new(now(), self.servers.in_order());
         while let Some((server, limit)) = tries.next_server(now()) {
             self.find(&mut tries, &server, limit).await;
             while let Some((address, limit)) = tries.next_address(now()) {
                 match within(limit, self.dial_ends(&server, &address)).await {
-                    Ok(link) => return Ok(Box::new(link)),
+                    Ok(link) => return Ok(link),
                     Err(error) => tries.handle_failure(&server, error),
                 }
             }
@@ -321,5 +350,7 @@ impl From<DecodeError> for LinkError {
 
 /// What a server does that takes the first words for a broken handshake.
 const NO_INTRODUCTION: &str = "the server closed the connection without introducing itself; if it begins with TLS, its address is tls://";
+/// A server that is about to stop is left within seconds, with another one or without.
+const NEXT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// A server of NATS speaks first, and at once.
 const SILENCE: Duration = Duration::from_millis(500);

@@ -4,9 +4,10 @@
 use std::task::{Context, Poll};
 
 use super::link::NatsLink;
+use super::moving_link::Movable;
 use crate::base::LinkInfo;
 use crate::transport::{Link, LinkError};
-use crate::wire::nats::Gateway;
+use crate::wire::nats::{Gateway, Reach};
 use crate::wire::{ServerOp, UpstreamNews, UpstreamOp};
 
 pub(super) struct GatewayLink {
@@ -17,11 +18,13 @@ pub(super) struct GatewayLink {
     ended: Option<(LinkError, usize)>,
     /// The memberships are over, in order: the server stops. The other one follows.
     has_left_groups: bool,
+    /// There is a link to another server, and nothing more is asked over this one.
+    is_replaced: bool,
 }
 
 impl GatewayLink {
     pub(super) fn new(main: NatsLink<Gateway>, groups: NatsLink<Gateway>) -> Self {
-        Self { main, groups, ended: None, has_left_groups: false }
+        Self { main, groups, ended: None, has_left_groups: false, is_replaced: false }
     }
 
     /// Notes what reading has come to. Returns whether it was anything.
@@ -38,9 +41,51 @@ impl GatewayLink {
     fn poll_departure(&mut self) {
         if self.has_left_groups {
             self.main.end_in_order();
-        } else if self.main.is_quiet() {
+        } else if self.main.is_quiet() || self.is_replaced {
             self.groups.end_in_order();
         }
+    }
+}
+
+impl Movable for GatewayLink {
+    fn is_departure_due(&self) -> bool {
+        self.main.is_departure_due() || self.groups.is_departure_due()
+    }
+
+    fn depart_alone(&mut self) {
+        self.main.depart_alone();
+        self.groups.depart_alone();
+    }
+
+    fn fits(&self, next: &Self) -> bool {
+        self.main.fits(&next.main)
+    }
+
+    fn settle(&mut self) {
+        self.main.settle();
+        self.groups.settle();
+    }
+
+    fn is_settled(&self) -> bool {
+        self.main.is_settled() && self.groups.is_settled()
+    }
+
+    fn repeat(&self, next: &mut Self) {
+        self.main.repeat(&mut next.main);
+        self.groups.repeat(&mut next.groups);
+    }
+
+    fn end_in_order(&mut self) {
+        self.is_replaced = true;
+    }
+
+    fn adopt(&mut self, old: Self) {
+        self.main.adopt(old.main);
+        self.groups.adopt(old.groups);
+    }
+
+    fn reach(&self, news: &UpstreamNews) -> (Reach, usize) {
+        self.main.reach(news)
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use super::address::Server;
 use super::conversation::Conversation;
 use super::departure::Departure;
+use super::moving_link::Movable;
 use super::servers::Servers;
 use crate::base::{Entropy, LinkInfo, OsEntropy, earliest};
 use crate::link::Progress;
@@ -21,7 +22,7 @@ use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
 use crate::transport::timer::{Timer, now};
 use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
-use crate::wire::nats::{Client, Frame, Heard, Sink, frame_length, push_pong};
+use crate::wire::nats::{Client, Frame, Heard, Reach, Sink, frame_length, push_pong};
 use crate::wire::{ClientOp, ServerOp};
 
 /// A connection that is signed in.
@@ -143,6 +144,9 @@ impl<C: Conversation> NatsLink<C> {
     fn poll_departure(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Result<(), LinkError> {
         let now = now();
         if self.departure.is_planned_by(now) {
+            self.departure = Departure::Due;
+        }
+        if self.departure == Departure::Alone {
             self.conversation.tell_departure(into);
             self.departure = Departure::Told(now + MAX_ANSWERS_WAIT);
         }
@@ -166,15 +170,6 @@ impl<C: Conversation> NatsLink<C> {
     /// Returns whether nothing more is asked over it, since it is time to leave the server.
     pub(super) fn is_quiet(&self) -> bool {
         self.conversation.client().is_quiet()
-    }
-
-    /// Ends all subscriptions, and then the link: once the server has settled what it was told, and has given
-    /// what it had for them.
-    pub(super) fn end_in_order(&mut self) {
-        if !matches!(self.departure, Departure::Ending(_)) {
-            self.departure = Departure::Ending(now() + MAX_ENDING);
-            self.say(|client, out| client.leave(out));
-        }
     }
 
     /// Writes; ready when everything fed has been passed to the operating system.
@@ -285,6 +280,49 @@ impl<C: Conversation> HeartbeatLink for NatsLink<C> {
 
     /// Does nothing: the protocol has no word for it.
     fn send_close_reason(&mut self, _: &mut Context<'_>, _: &LinkError) {}
+}
+
+impl<C: Conversation> Movable for NatsLink<C> {
+    fn is_departure_due(&self) -> bool {
+        self.departure == Departure::Due
+    }
+
+    fn depart_alone(&mut self) {
+        self.departure = Departure::Alone;
+    }
+
+    fn fits(&self, next: &Self) -> bool {
+        self.conversation.client().fits(next.conversation.client())
+    }
+
+    fn settle(&mut self) {
+        self.say(|client, out| client.push_ping(out));
+    }
+
+    fn is_settled(&self) -> bool {
+        self.conversation.client().is_idle() && self.outgoing.is_done()
+    }
+
+    fn repeat(&self, next: &mut Self) {
+        self.conversation.client().repeat(next.conversation.client_mut(), &mut next.outgoing);
+    }
+
+    /// Ends all subscriptions, and then the link: once the server has settled what it was told, and has given
+    /// what it had for them.
+    fn end_in_order(&mut self) {
+        if !matches!(self.departure, Departure::Ending(_)) {
+            self.departure = Departure::Ending(now() + MAX_ENDING);
+            self.conversation.client_mut().leave(&mut self.outgoing);
+        }
+    }
+
+    fn adopt(&mut self, mut old: Self) {
+        self.conversation.client_mut().adopt(old.conversation.client_mut(), &mut self.outgoing);
+    }
+
+    fn reach(&self, news: &C::In) -> (Reach, usize) {
+        self.conversation.reach(news)
+    }
 }
 
 impl<C: Conversation> Link for NatsLink<C> {

@@ -6,6 +6,7 @@ mod departure;
 mod dial;
 mod gateway;
 mod link;
+mod moving_link;
 mod servers;
 mod tries;
 mod user;

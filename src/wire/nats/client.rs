@@ -1,9 +1,12 @@
 //! A client's end of one connection: operations to commands, and what a server says to what became of them.
 
 mod answers;
+mod moves;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Instant;
+
+use foldhash::fast::RandomState;
 
 use super::commands::{Sink, push_ping, push_sub, push_unsub};
 use super::connects::{Connect, Connects};
@@ -26,8 +29,8 @@ pub struct Client {
     /// What reply subjects of its own begin with, up to the last token. Known from its first subscription.
     inbox: Option<Inbox>,
     subscriptions: Subscriptions,
-    /// In queue groups, by the caller's numbers.
-    memberships: BTreeSet<u64>,
+    /// In queue groups, by the caller's numbers: pattern, and name of the group there.
+    memberships: BTreeMap<u64, (Pattern, Box<str>)>,
     fences: Fences,
     connects: Connects,
     waits: InterestWaits,
@@ -41,9 +44,11 @@ pub struct Client {
     /// How often who uses it has said that the connection may end: that nothing more is asked, and then that
     /// all is answered. A client, and no gateway, says the same once before, at the sign-in.
     words: u8,
+    /// Tells messages apart by their contents.
+    contents: RandomState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inbox {
     pattern: Pattern,
     prefix: String,
@@ -70,7 +75,7 @@ impl Client {
             info,
             inbox: None,
             subscriptions: Subscriptions::default(),
-            memberships: BTreeSet::new(),
+            memberships: BTreeMap::new(),
             fences: Fences::default(),
             connects: Connects::default(),
             waits: InterestWaits::default(),
@@ -80,6 +85,7 @@ impl Client {
             probes: 0,
             dropped: 0,
             words: 0,
+            contents: RandomState::default(),
         }
     }
 
@@ -146,7 +152,10 @@ impl Client {
     /// Ends all subscriptions and memberships: nobody sends to this client any more once that is settled.
     pub fn leave(&mut self, out: &mut impl Sink) {
         let memberships = std::mem::take(&mut self.memberships);
-        self.subscriptions.sids().chain(memberships).for_each(|sid| push_unsub(out.gather(), sid));
+        self.subscriptions
+            .sids()
+            .chain(memberships.into_keys())
+            .for_each(|sid| push_unsub(out.gather(), sid));
         self.push_ping(out);
     }
 
@@ -330,7 +339,7 @@ impl Client {
         {
             self.inbox = Some(Inbox { pattern: pattern.clone(), prefix: prefix.to_owned() });
         }
-        let sid = self.subscriptions.add(pattern.clone());
+        let sid = self.subscriptions.add(pattern.clone(), queue.as_deref());
         push_sub(out.gather(), pattern.as_str(), queue.as_deref(), sid);
         Ok(SubscribeStatus::Added)
     }
@@ -348,7 +357,7 @@ impl Client {
             Err(too_long("pattern"))
         } else {
             push_sub(out.gather(), pattern.as_str(), Some(&queue), sid);
-            self.memberships.insert(sid);
+            self.memberships.insert(sid, (pattern.clone(), queue.into()));
             Ok(SubscribeStatus::Added)
         };
         let (ack, patterns) = (Some(ack), vec![pattern.as_str().into()]);

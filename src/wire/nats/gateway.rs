@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::commands::Sink;
 use super::frame::{Frame, ServerFrame};
-use super::{Client, DecodeError, Heard, ServerInfo};
+use super::{Client, DecodeError, Heard, Reach, ServerInfo};
 use crate::wire::message::{ServerOp, UpstreamNews, UpstreamOp};
 
 /// One connection, signed in. Drain [`Self::take_ready`] after every call.
@@ -63,6 +63,14 @@ impl Gateway {
         let heard = self.client.handle_read(now, read, frame, &mut self.ops);
         into.extend(self.ops.drain(..).map(UpstreamNews::Op));
         heard
+    }
+
+    /// Returns which connections something comes on.
+    pub fn reach(&self, news: &UpstreamNews) -> Reach {
+        match news {
+            UpstreamNews::Op(op) => self.client.reach(op),
+            UpstreamNews::Member { .. } => Reach::Share,
+        }
     }
 
     /// Appends what is known without the server. Returns whether there was anything.

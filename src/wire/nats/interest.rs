@@ -45,6 +45,14 @@ impl InterestWaits {
         self.waits.remove(&ack).is_some()
     }
 
+    /// Takes those of another connection over. The caller asks the server about all of them right away.
+    pub(super) fn adopt(&mut self, others: Self) -> Vec<(AckId, Subject)> {
+        let asked = others.waits.iter().map(|(ack, wait)| (*ack, wait.subject.clone())).collect();
+        let waits = others.waits.into_iter();
+        self.waits.extend(waits.map(|(ack, wait)| (ack, Wait { pause: FIRST_PAUSE, ..wait })));
+        asked
+    }
+
     /// Returns the next subject to ask about.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(AckId, Subject)> {
         let ack = self.due.pop_due(now)?;

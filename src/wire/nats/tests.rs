@@ -2,6 +2,7 @@
 //! what it permits.
 
 mod model;
+mod moves;
 mod operations;
 mod properties;
 

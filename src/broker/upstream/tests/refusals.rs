@@ -74,3 +74,19 @@ fn a_server_that_stops_is_told_all_that_was_asked_and_what_is_asked_then_waits_f
     lose(&mut stage);
     assert_eq!(stage.answer(asker, after), None, "held");
 }
+
+#[test]
+fn another_server_that_has_taken_the_place_of_one_is_told_and_nothing_is_asked_again() {
+    let mut stage = gateway();
+    let [asker] = stage.joined();
+    let before = publish(&mut stage, asker, "before");
+    let [(Some(id), _)] = &published(&mut stage)[..] else { panic!("counted") };
+    introduce(&mut stage, 20_000);
+    assert_eq!(stage.broker.poll_upstream_state(), Some(UpstreamState::Ready));
+    assert!(said(&mut stage).is_empty());
+    news(&mut stage, ServerOp::Ack { id: *id, reply: Reply::Published { count: 1 } });
+    assert_eq!(stage.answer(asker, before), Some(Reply::Published { count: 1 }));
+    let publication = publication("large", "1", 0, true, &"x".repeat(15_000));
+    stage.begin(asker, |ack| ClientOp::Publish { ack: Some(ack), publication });
+    assert_eq!(published(&mut stage).len(), 1, "this one takes it");
+}
