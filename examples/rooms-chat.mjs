@@ -18,7 +18,6 @@ function serve(address, id) {
     listener.room('lobby').watch(socket)
     socket.on('data', text => listener.to('lobby').write({ name, text }))
   })
-  process.on('disconnect', () => process.exit())
 }
 
 async function start() {
@@ -35,6 +34,7 @@ async function start() {
   for (const id of ['one', 'two', 'three']) servers[id] = fork(process.argv[1], [address, id])
   console.log(`three servers, and a page at ${address}`)
   for await (const line of createInterface(process.stdin)) servers[line]?.kill('SIGKILL')
+  for (const server of Object.values(servers)) server.kill()
   process.exit()
 }
 
