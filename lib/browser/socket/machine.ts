@@ -35,8 +35,9 @@ const MIN_FIND = 1000
 const LOOK_UP = 300
 const LOOK_UP_AGAIN = 1000
 const MAX_TURNED_AWAY = 3
-/** An orderly end says its close again after so long, then after twice that. */
+/** An orderly end says its close again after so long, then after twice that; after an outage so often in all. */
 const FIRST_REPEAT = 1000
+const AFTER_OUTAGE = 3
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -68,6 +69,7 @@ export class SocketMachine implements StreamHost {
   #ended: (() => void) | undefined
   #closeAgainAt = NEVER
   #closePause = FIRST_REPEAT
+  #closesLeft = NEVER
 
   constructor(fabric: Fabric, sink: SocketSink, settings: MachineSettings) {
     this.#fabric = fabric
@@ -176,7 +178,12 @@ export class SocketMachine implements StreamHost {
     this.#fabricLostAt = undefined
     // The server of a socket that goes on is told, when it is there.
     if (!this.#isHeld && this.#closesForSize()) return
-    if (this.#phase === 'fabric' || (this.#phase === 'disconnected' && this.#retryAt !== NEVER)) this.#begin()
+    if (this.#phase === 'closing') {
+      // Whether the server will be there is open.
+      this.#closesLeft = AFTER_OUTAGE
+      this.#closePause = FIRST_REPEAT
+      this.#sayClosed('', true)
+    } else if (this.#phase === 'fabric' || (this.#phase === 'disconnected' && this.#retryAt !== NEVER)) this.#begin()
   }
 
   handleFabricDown(): void {
@@ -189,8 +196,11 @@ export class SocketMachine implements StreamHost {
       else this.#awaitHand()
     }
     this.#noteUnanswered()
-    if (this.#phase === 'closing') this.#finish(undefined)
-    else if (this.#isThere) {
+    if (this.#phase === 'closing') {
+      // The server may not have heard it.
+      this.#closeAgainAt = NEVER
+      this.stream?.detach()
+    } else if (this.#isThere) {
       this.#enterDisconnected(this.settings.reconnection ? now : NEVER)
       this.#awaitHand()
     }
@@ -579,7 +589,8 @@ export class SocketMachine implements StreamHost {
 
   #checkEnd(): void {
     if (this.#ended === undefined || this.#phase === 'closing' || this.sender.unacked > 0) return
-    if (this.isReady) {
+    // The server of a stream is told when the connection is back.
+    if (this.isReady || (this.stream !== undefined && !this.#fabric.isUp)) {
       this.#sayClosed('', true)
       this.#phase = 'closing'
     } else this.close()
@@ -588,7 +599,11 @@ export class SocketMachine implements StreamHost {
   #sayClosed(code = '', isRepeated = false, message = ''): void {
     const now = this.#fabric.now()
     if (isRepeated) {
-      this.#closeAgainAt = now + this.#closePause
+      if (this.#closesLeft-- === 0) {
+        this.#finish(undefined)
+        return
+      }
+      this.#closeAgainAt = this.#fabric.isUp ? now + this.#closePause : NEVER
       this.#closePause *= 2
     }
     const subject = this.#serverSubject

@@ -99,10 +99,7 @@ impl Story {
     }
 
     pub fn end(&mut self) {
-        if !self.network.has_client {
-            // The engine tells the server when the fabric is back, a page does not.
-            self.after(SECOND, |story| story.end());
-        } else if self.is_open() {
+        if self.is_open() {
             self.is_ending = true;
             self.lines.give(self.now, json!(["end"]));
             self.client.end(self.now, 1, self.now + HOUR);

@@ -142,6 +142,12 @@ impl Story {
             3 => self.after(at, |story| story.server_closes()),
             4 => self.after(at, |story| story.server_leaves()),
             5 => self.after(at, |story| story.server_dies()),
+            6 => {
+                // One after the other, in either order.
+                self.after(at, |story| story.cut_client());
+                let other = self.network_time(13_000, 20_000).clamp(at - 20 * MILLISECOND, at + SECOND);
+                self.after(other, |story| story.end());
+            }
             _ => {}
         }
         // Long enough for any timer, and then it ends.
@@ -319,6 +325,7 @@ fn any_config(dice: &mut Dice) -> SocketConfig {
     }
 }
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
