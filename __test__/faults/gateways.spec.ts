@@ -9,6 +9,9 @@ const NODES = 3
 const SOCKETS_EACH = 15
 const ALL_THROUGH_MS = 90_000
 const FROZEN_MS = 3000
+/** How long the server is frozen that a gateway is left with: after 45 s the gateway gives it up (FROZEN_SECONDS in .ci/run). */
+const LONG_FROZEN_MS = Number(process.env.FROZEN_SECONDS ?? 3) * 1000
+const GIVEN_UP_MS = 55_000
 
 describeNats('three gateways on three servers of NATS', () => {
   let nodes: NatsServer[] = []
@@ -79,6 +82,50 @@ describeNats('three gateways on three servers of NATS', () => {
         closed: [[], []],
       })
     }
+  }, 300_000)
+
+  test(`a frozen server loses nothing of ${SOCKETS_EACH * 2} sockets, and a gateway leaves it`, async () => {
+    // Each begins at one server, and learns of the others there.
+    const gateways = await Promise.all(nodes.map(({ address }) => Party.broker(0, { upstream: address })))
+    const at = (n: number) => `http://127.0.0.1:${gateways[n]!.port}`
+    const host = await Party.client({ address: at(0) })
+    const guests = [await Party.client({ address: at(1) }), await Party.client({ address: at(2) })]
+    await host.ask('listen', { subject: 'frozen' })
+    for (const guest of guests) await guest.ask('connect', { subject: 'frozen', count: SOCKETS_EACH })
+    const both = async (): Promise<[End, End][]> => {
+      const theirs = (await host.report()).ends
+      const ours = (await Promise.all(guests.map(guest => guest.report()))).flatMap(({ ends }) => ends)
+      return ours.map(end => [end, theirs.find(other => other.id === end.id)!])
+    }
+    const flows = async (): Promise<void> => {
+      const before = (await both()).map(([a, b]) => [a.got, b?.got ?? 0] as const)
+      const isOn = ([a, b]: [End, End], n: number) => a.got > before[n]![0] && b?.got > before[n]![1]
+      await until(both, all => all.every(isOn), ALL_THROUGH_MS)
+    }
+    for (const party of [host, ...guests]) await party.ask('talk', { pause: 20 })
+    await flows()
+    await nodes[0]!.freeze()
+    const thawed = sleep(LONG_FROZEN_MS)
+    if (LONG_FROZEN_MS > GIVEN_UP_MS) {
+      let isThawed = false
+      void thawed.then(() => {
+        isThawed = true
+      })
+      // What was under way before.
+      await sleep(1000)
+      await flows()
+      expect(isThawed).toBe(false)
+    }
+    await thawed
+    nodes[0]!.signal('SIGCONT')
+    await flows()
+    for (const party of [host, ...guests]) await party.ask('hush')
+    const isThrough = ([a, b]: [End, End]): boolean =>
+      a.got === b?.written && b.got === a.written && a.unsent === 0 && b.unsent === 0
+    const all = await until(both, ends => ends.every(isThrough), ALL_THROUGH_MS)
+    expect(all.map(([a, b]) => [a.wrong, b.wrong, a.closed, b.closed])).toEqual(
+      all.map(() => [[], [], [], []]),
+    )
   }, 300_000)
 
   test('a subscription at one gateway is known at all, and a queue group is one over all', async () => {
