@@ -18,8 +18,8 @@ class Asker {
   #isStopped = false
   readonly #ended: Promise<unknown>
 
-  constructor(client: Client, subject: string) {
-    this.#ended = Promise.all(numbers(1, AT_ONCE).map(() => this.#run(client, subject)))
+  constructor(client: Client, subject: string, atOnce = AT_ONCE) {
+    this.#ended = Promise.all(numbers(1, atOnce).map(() => this.#run(client, subject)))
   }
 
   async stop(): Promise<void> {
@@ -51,7 +51,8 @@ describeNats('a server of NATS that is about to stop', () => {
   let nodes: NatsServer[] = []
   const closes: (() => Promise<unknown>)[] = []
   beforeEach(async () => {
-    nodes = await startNatsCluster(3)
+    // As the guide recommends: it ends after 5 s, or sends away who is still there.
+    nodes = await startNatsCluster(3, 'lame_duck_duration: "60s", lame_duck_grace_period: "5s"')
   })
   afterEach(async () => {
     for (const close of closes.splice(0).reverse()) await close()
@@ -132,4 +133,25 @@ describeNats('a server of NATS that is about to stop', () => {
     },
     60_000,
   )
+  test('all servers of a cluster are restarted, one after the other, and no request fails', async () => {
+    const brokers = await Promise.all(nodes.map(gateway))
+    const all = [...brokers.map(guest), ...nodes.map(client)]
+    for (const [n, one] of all.entries()) await answer(one, `asked.${n}`)
+    for (const one of all) for (const n of all.keys()) await one.waitForInterest(`asked.${n}`)
+    const lost: unknown[] = []
+    for (const broker of brokers) broker.on('upstream', state => state === 'away' && lost.push(state))
+    for (const one of all) one.on('disconnected', why => lost.push(why))
+    const pairs = all.flatMap((one, n) => [...all.keys()].filter(m => m !== n).map(m => [one, m] as const))
+    const askers = pairs.map(([one, m]) => new Asker(one, `asked.${m}`, 2))
+    closes.push(() => Promise.all(askers.map(asker => asker.stop())))
+    for (const node of nodes) {
+      node.signal('SIGUSR2')
+      await node.ended()
+      await node.start()
+    }
+    await Promise.all(askers.map(asker => asker.stop()))
+    expect(askers.flatMap(({ failed }) => failed)).toEqual([])
+    expect(lost).toEqual([])
+    expect(Math.min(...askers.map(({ done }) => done))).toBeGreaterThan(0)
+  }, 120_000)
 })

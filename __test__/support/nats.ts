@@ -121,6 +121,12 @@ export class NatsServer {
     return freeze(this.#child!.pid!)
   }
 
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    const child = this.#child!
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+
   /** Kills it. */
   async kill(): Promise<void> {
     const child = this.#child
@@ -164,13 +170,14 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /** So many servers, each with routes to all; they take clients, and may not have found each other yet. */
-export async function startNatsCluster(count: number): Promise<NatsServer[]> {
+export async function startNatsCluster(count: number, config = ''): Promise<NatsServer[]> {
   const ports = await freePorts(count)
   const routes = ports.map(port => `"nats://127.0.0.1:${port}"`).join(', ')
   const servers = ports.map(
     (port, n) =>
       new NatsServer(`server_name: n${n}
-        cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`),
+        cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }
+        ${config}`),
   )
   await Promise.all(servers.map(server => server.start()))
   return servers
