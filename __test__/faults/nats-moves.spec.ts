@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { until } from '../support/events'
 import { describeNats, movedOf, type NatsServer, startNatsCluster } from '../support/nats'
 import { numbers } from '../support/sockets'
 
@@ -154,4 +155,34 @@ describeNats('a server of NATS that is about to stop', () => {
     expect(lost).toEqual([])
     expect(Math.min(...askers.map(({ done }) => done))).toBeGreaterThan(0)
   }, 120_000)
+  test.each(['a client', 'a gateway'])(
+    'is left by %s although no other one can be had: what was asked is answered, and what is asked then waits',
+    async who => {
+      const [leaving, gone, third] = nodes as [NatsServer, NatsServer, NatsServer]
+      const host = client(third)
+      const { emitter } = await host.subscribe('asked')
+      const questions: { respond(data: unknown): Promise<unknown> }[] = []
+      emitter.on('message', message => questions.push(message))
+      await gone.kill()
+      const options = { address: [leaving.address, gone.address], ignoreDiscovered: true }
+      const broker = who === 'a gateway' ? init({ port: null, upstream: options }) : undefined
+      if (broker !== undefined) closes.push(() => broker.close())
+      await broker?.waitUntilReady()
+      const made = broker?.client() ?? connect({ ...options, address: options.address.join(), noCache: true })
+      closes.push(() => made.close())
+      await made.waitForInterest('asked')
+      const confirmed = made.publish('asked', 0)
+      const left = broker === undefined ? once(made, 'disconnected') : once(broker, 'upstream')
+      leaving.signal('SIGUSR2')
+      expect((await confirmed).count).toBe(1)
+      const [state, why] = broker === undefined ? ['away', (await left)[0]] : await left
+      expect([state, why.code]).toEqual(['away', 'ERR_DRAINING'])
+      const answer = made.request('asked', 1, { timeout: 20_000 })
+      await gone.start()
+      await until(() => questions.length === 2)
+      await questions[1]!.respond('answered')
+      expect((await answer).data).toBe('answered')
+    },
+    60_000,
+  )
 })
