@@ -66,6 +66,22 @@ fn what_is_not_whole_at_the_other_end_comes_back_whole() {
 }
 
 #[test]
+fn what_has_arrived_since_it_was_asked_for_does_not_leave_again() {
+    let (mut sender, now) = attached(windows());
+    for _ in 0..3 {
+        sender.write(now, big(10), false).expect("room");
+    }
+    poll_all(&mut sender, now);
+    sender.handle_missing(now, 0, &[(0, 3)]);
+    // In the same batch.
+    let counts = Counts { arrived: 2, ..Counts::default() };
+    assert_eq!(sender.handle_counts(now, &counts), Ok(false));
+    sender.begin_turn(false);
+    let again: Vec<u64> = std::iter::from_fn(|| sender.poll_transmit(now)).map(|(first, _)| first).collect();
+    assert_eq!(again, [3]);
+}
+
+#[test]
 fn requests_that_have_left_and_are_not_handled_are_known_by_their_keys() {
     let (mut sender, now) = attached(windows());
     let ask = |sender: &mut SendQueue, key| {
