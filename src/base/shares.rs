@@ -40,6 +40,11 @@ impl<K: Clone + Eq + Ord + Hash> Shares<K> {
         (greediest != account && *amount > self.of(account)).then(|| greediest.clone())
     }
 
+    /// Those who hold more than so much, who holds most first.
+    pub fn above(&self, amount: usize) -> impl Iterator<Item = &K> {
+        self.by_amount.iter().rev().take_while(move |(held, _)| *held > amount).map(|(_, account)| account)
+    }
+
     /// Who holds most.
     pub fn greediest(&self) -> Option<K> {
         self.by_amount.last().map(|(_, account)| account.clone())

@@ -122,20 +122,19 @@ impl Flows {
         }
     }
 
-    /// Drops the latest of what waits for ends of sockets and was sent by whoever has sent most of it, for
-    /// one who has sent less, or for the broker. Returns it; `None`: nobody has to give way.
+    /// Drops the latest of what waits for ends of sockets, for one who has sent less, or for the broker: of
+    /// those who have sent most, the first who has sent such a thing last. Returns it; `None`: nobody has to
+    /// give way.
     pub(super) fn yield_to(&mut self, sender: Option<Account>) -> Option<ServerOp> {
-        let greediest = match sender {
-            Some(sender) => self.shares.greedier_than(&sender)?,
-            None => self.shares.greediest()?,
-        };
-        let flow = self.by_sender.get_mut(&greediest)?;
+        let less = sender.map_or(0, |sender| self.shares.of(&sender));
         // The oldest stays: its sender has its turn, and must not be without anything.
-        if flow.len() < 2 || !flow.back().is_some_and(|(_, op)| is_for_end(op)) {
-            return None;
-        }
-        let (place, op) = flow.pop_back()?;
-        self.shares.subtract(greediest, cost(&op));
+        let can_yield = |sender: &&Account| {
+            let flow = self.by_sender.get(*sender);
+            flow.is_some_and(|flow| flow.len() > 1 && flow.back().is_some_and(|(_, op)| is_for_end(op)))
+        };
+        let yielding = *self.shares.above(less).take(MAX_ASKED_TO_YIELD).find(can_yield)?;
+        let (place, op) = self.by_sender.get_mut(&yielding)?.pop_back()?;
+        self.shares.subtract(yielding, cost(&op));
         self.settle(place);
         Some(op)
     }
@@ -230,5 +229,7 @@ const MOST: usize = 15;
 pub(in crate::broker) const MAX_UNREAD_TIME: Duration = Duration::from_secs(5);
 /// Bytes that go out for one sender before the next one has its turn.
 const TURN_BYTES: usize = 32 * 1024;
+/// Senders who are looked at for one who gives way: those who have sent most have nearly all.
+const MAX_ASKED_TO_YIELD: usize = 64;
 /// One sender may have one of so many parts of what may wait for a peer, as far as it is for ends of sockets.
 pub(in crate::broker) const SHARES: usize = 2;

@@ -259,6 +259,31 @@ fn however_many_flood_ends_others_find_room_and_what_the_broker_says_does_not_cu
 }
 
 #[test]
+fn ends_give_way_to_the_broker_and_to_others_also_when_most_of_what_waits_is_for_a_subscription() {
+    let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
+    let asked = |sender| Sent { refused_at: Some(Instant::now()), ..by(Account::User(sender)) };
+    let mut outbox = Outbox::default();
+    // Requests of one, as many as he may have, and then messages of many for ends.
+    while outbox.push(limits, delivery("service.*", 10), Some(asked(1))) != Err(Overflow::Refused) {}
+    for _ in 0..10_000 {
+        for sender in 2..12 {
+            let flood = outbox.push(limits, delivery(SOCKETS, 10), Some(by(Account::User(sender))));
+            assert_ne!(flood, Err(Overflow::Peer));
+        }
+    }
+    let free = limits.ops - outbox.len();
+    assert!(free < 1000, "{free}");
+    for id in 0..1000 {
+        assert_eq!(outbox.push(limits, strings(id, 1), None), Ok(()), "{id} of the broker's");
+    }
+    assert_eq!(outbox.len(), limits.ops);
+    for sender in 20..40 {
+        assert_eq!(outbox.push(limits, delivery("service.*", 7), Some(asked(sender))), Ok(()), "{sender}");
+    }
+    assert!(outbox.bytes() <= limits.bytes && outbox.len() <= limits.ops);
+}
+
+#[test]
 fn one_alone_has_nearly_all_of_what_may_wait() {
     let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
     let sent = Sent { refused_at: Some(Instant::now()), ..by(Account::User(1)) };
