@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { until } from '../support/events'
 import { describeNats, movedOf, type NatsServer, startNatsCluster } from '../support/nats'
-import { numbers } from '../support/sockets'
+import { disconnection, numbers } from '../support/sockets'
 
 const AT_ONCE = 16
 /** How long the answer to a request takes, in ms. */
@@ -172,7 +172,7 @@ describeNats('a server of NATS that is about to stop', () => {
       closes.push(() => made.close())
       await made.waitForInterest('asked')
       const confirmed = made.publish('asked', 0)
-      const left = broker === undefined ? once(made, 'disconnected') : once(broker, 'upstream')
+      const left = broker === undefined ? disconnection(made) : once(broker, 'upstream')
       leaving.signal('SIGUSR2')
       expect((await confirmed).count).toBe(1)
       const [state, why] = broker === undefined ? ['away', (await left)[0]] : await left
