@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { connect } from 'selvedge'
-import { endOf, Input, join as joinTo } from '../../lib/cli/joining'
+import { Input } from '../../lib/cli/input'
+import { endOf, join as joinTo } from '../../lib/cli/joining'
 import { Command, ENTRY, type Ended } from '../support/command'
 import { commandSuite } from '../support/command-suite'
 import { until } from '../support/events'
@@ -153,6 +154,7 @@ describe.each(WIRES)('over %s', wire => {
       idle: 0,
       say: () => {},
       ended,
+      hasNext: false,
     })
     await expect(joined).rejects.toMatchObject({ exit: 7, message: expect.stringMatching(/gone/) })
     await client.close()

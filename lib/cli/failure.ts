@@ -75,8 +75,12 @@ export function codeOf(error: unknown): string | number | undefined {
 }
 
 export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replace(LOST_IN_FLIGHT, '$1$2')
 }
+
+/** Said of what waits for no time any more, in the words of Conat. */
+const LOST_IN_FLIGHT = /^timeout - Error: operation has timed out \((.+?: )(the connection was lost [^)]*)\)/
 
 /** `selvedge: TEXT (CODE)`, and what to try: lines for `tell` (terminal.ts). */
 export function report(error: unknown): string[] {

@@ -2,12 +2,13 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import type { FabricError } from '../index'
+import { FabricError } from '../index'
 import { lossOf } from './broker-loss'
-import { CommandError, codeOf, EXIT } from './failure'
+import { CommandError, codeOf, EXIT, exitOf } from './failure'
 import { type AnySocket, lastAnswers, peerInputEnd } from './half-close'
+import type { Input } from './input'
 import { hasLostOutput, outputFailure } from './output'
-import { type Form, lines, payloadFrom, shown } from './payload'
+import { type Form, payloadFrom, shown } from './payload'
 import { onStop } from './stopping'
 import { escaped } from './terminal'
 
@@ -22,44 +23,8 @@ export interface Joint {
   say(text: string): void
   /** What `endOf` has returned: a socket may have ended before it is joined. */
   ended: Promise<CommandError | undefined>
-}
-
-/** What is written to sockets, one after the other: what one of them has not taken, the next one gets. */
-export class Input {
-  readonly isTerminal: boolean
-  /** A message for each line; else messages are parts of a stream of bytes. */
-  readonly isLines: boolean
-  /** Its end is input, too, which one socket gets, even if nothing is in it: so it is of a file. */
-  #isFile: boolean
-  readonly #parts: AsyncIterator<Buffer>
-  #next: Promise<IteratorResult<Buffer>> | undefined
-
-  constructor(stream: Readable & { readonly isTTY?: boolean }, isLines: boolean, isFile: boolean) {
-    this.isTerminal = stream.isTTY === true
-    this.isLines = isLines
-    this.#isFile = isFile
-    const parts = stream as AsyncIterable<Buffer>
-    this.#parts = isLines ? lines(parts) : parts[Symbol.asyncIterator]()
-  }
-
-  /** Resolves with the next part, which stays the next one until it is taken. */
-  next(): Promise<IteratorResult<Buffer>> {
-    this.#next ??= this.#parts.next()
-    return this.#next
-  }
-
-  take(): void {
-    this.#next = undefined
-  }
-
-  /** Whether it has an end that is input and that no socket has got. */
-  get hasFileEnd(): boolean {
-    return this.#isFile
-  }
-
-  takeFileEnd(): void {
-    this.#isFile = false
-  }
+  /** The next socket gets what this one has not taken of the input. */
+  hasNext: boolean
 }
 
 /**
@@ -70,7 +35,9 @@ export class Input {
 export async function join(socket: AnySocket, joint: Joint): Promise<void> {
   const { input, output, idle } = joint
   let failure: unknown
+  let isClosed = false
   const closed = joint.ended.then(lost => {
+    isClosed = true
     failure ??= lost
   })
   let hasPeerEnded = false
@@ -84,15 +51,16 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
       failure = new CommandError(error, { exit: EXIT.undelivered, hint: LINES })
     }
   })
+  /** This end has ended it, and not the other one. */
   let isEnding = false
   const end = (): void => {
-    isEnding = true
+    isEnding ||= !isClosed
     if (stream !== undefined) stream.end()
     else void socket.end().catch(() => {})
   }
   const receiving = stream === undefined ? print(socket, joint) : receive(stream, joint).catch(() => {})
   const over = Promise.race([closed, peerEnd])
-  const sending = send(socket, joint)
+  const sending = send(socket, joint, () => isEnding)
   const forget = onStop(() => {
     const text = outputFailure() ?? cutOff(socket, joint, sending, hasPeerEnded)
     if (text === undefined) return end()
@@ -101,11 +69,12 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
     socket.destroy(Error(text))
   })
   // Input that has given nothing, as that of a service does, and that of a person end with the other end's.
-  void peerEnd.then(() => {
-    if (input.isTerminal || !sending.hasBegun) end()
+  void peerEnd.then(async () => {
+    if (input.isTerminal || !(sending.hasBegun || input.hasBegun || (await input.hasMore()))) end()
   })
   const talking = sending.ended.then(
     async () => {
+      if (isEnding) return
       if (!sending.hasBegun && !input.isTerminal) await over
       else if (!input.isTerminal) {
         await lastAnswers(socket, { over, idle, isStuck: () => output.writableNeedDrain })
@@ -122,6 +91,16 @@ export async function join(socket: AnySocket, joint: Joint): Promise<void> {
   await Promise.all([receiving, closed])
   forget()
   if (failure !== undefined) throw failure
+  // The other end has closed. What was there for it must not be lost in silence.
+  if (!isEnding && !input.isTerminal && !joint.hasNext && (await input.hasMore())) {
+    throw closedByPeer('not all of stdin was delivered')
+  }
+}
+
+/** An end in order that came too early. */
+export function closedByPeer(what: string): CommandError {
+  const reason = new FabricError(`closed by the peer; ${what}`, 'ERR_SOCKET_CLOSED_BY_PEER')
+  return new CommandError(reason, { exit: EXIT.undelivered })
 }
 
 const LINES = '--lines, for a peer that writes values and no bytes'
@@ -141,7 +120,7 @@ function cutOff(
   hasPeerEnded: boolean,
 ): string | undefined {
   if (!input.isTerminal) {
-    if (!hasEnded && (hasBegun || input.hasFileEnd)) return 'stopped by a signal before the end of stdin'
+    if (!hasEnded && (hasBegun || input.hasBegun)) return 'stopped by a signal before the end of stdin'
     if (pending > 0) return 'stopped by a signal before all was delivered'
   }
   if (person || hasPeerEnded || received === 0) return undefined
@@ -150,16 +129,15 @@ function cutOff(
     : 'stopped by a signal before the other side had ended'
 }
 
-function send(socket: AnySocket, { input, form }: Joint): Sending {
+function send(socket: AnySocket, { input, form }: Joint, isEnding: () => boolean): Sending {
   const sending = { hasBegun: false, hasEnded: false, ended: Promise.resolve() }
   const write = async (): Promise<void> => {
     for (;;) {
       const { value, done } = await input.next()
-      if (socket.state === 'closed') return
+      if (socket.state === 'closed' || isEnding()) return
       if (done === true) {
         sending.hasEnded = true
-        sending.hasBegun ||= input.hasFileEnd
-        input.takeFileEnd()
+        if (input.takeEnd()) sending.hasBegun = true
         return
       }
       sending.hasBegun = true
@@ -213,7 +191,8 @@ function isOrderly({ code, missing }: FabricError): boolean {
 }
 
 function lost(reason: Error | undefined, undelivered: number): CommandError {
-  const error = new CommandError(reason ?? Error('the socket was closed'), { exit: EXIT.undelivered })
+  const exit = exitOf(reason) === EXIT.permission ? EXIT.permission : EXIT.undelivered
+  const error = new CommandError(reason ?? Error('the socket was closed'), { exit })
   if (undelivered > 0) {
     error.message += `; ${undelivered === 1 ? '1 message was' : `${undelivered} messages were`} not delivered`
   }

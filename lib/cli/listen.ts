@@ -1,15 +1,16 @@
 // selvedge listen: the serving end of sockets, on stdin and stdout or in a program for each.
 import type { Command } from 'commander'
-import type { ConatSocketServer, ServerSocket } from '../index'
+import { type ConatSocketServer, FabricError, type ServerSocket } from '../index'
 import { lossOf, lostWithBroker } from './broker-loss'
 import { connecting, examples, formOption, idleOption, isLines, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { SocketPrograms, STOPPED } from './exec-socket'
 import { CommandError, EXIT, report, textOf } from './failure'
 import { answersEnd } from './half-close'
-import { endOf, Input, join } from './joining'
+import { Input } from './input'
+import { endOf, join } from './joining'
 import { checkForm, checkStdin, type Form } from './payload'
-import { stopped, stopSignal } from './stopping'
+import { onStop, stopped, stopSignal } from './stopping'
 import { checkReachable } from './subjects'
 import { type Terminal, tell } from './terminal'
 import { filled, period } from './values'
@@ -139,6 +140,47 @@ interface Taken {
   readonly ended: ReturnType<typeof endOf>
 }
 
+/** Lets one client in at a time, before it is connected: the others hear why, and when. */
+class Turns {
+  /** Those that came when the one before had closed, and was not quite done with. */
+  readonly #waiting: Taken[] = []
+  #take: ((taken: Taken | undefined) => void) | undefined
+  #hasHad = false
+  #isStopped = false
+
+  constructor(server: ConatSocketServer, terminal: Terminal, keeps: boolean) {
+    let current: ServerSocket | undefined
+    server.use(socket => {
+      if (current !== undefined || (this.#hasHad && !keeps)) {
+        terminal.say(`refused ${socket.id}: another one is joined`)
+        throw new FabricError('refused: another one is joined', 429)
+      }
+      current = socket
+      socket.once('closed', () => {
+        if (current === socket) current = undefined
+      })
+    })
+    onStop(() => {
+      this.#isStopped = true
+      this.#take?.(undefined)
+    })
+  }
+
+  add(socket: ServerSocket): void {
+    this.#hasHad = true
+    const taken = { socket, ended: endOf(socket) }
+    if (this.#take === undefined) this.#waiting.push(taken)
+    else this.#take(taken)
+    this.#take = undefined
+  }
+
+  /** Resolves with nothing when the command is to stop. */
+  async next(): Promise<Taken | undefined> {
+    if (this.#isStopped) return undefined
+    return this.#waiting.shift() ?? new Promise(resolve => (this.#take = resolve))
+  }
+}
+
 /** Stdin and stdout can be joined to one at a time: who comes meanwhile is told, not left waiting. */
 async function serveInTurn(
   server: ConatSocketServer,
@@ -147,21 +189,15 @@ async function serveInTurn(
   watch: Watch,
   isFile: boolean,
 ): Promise<void> {
-  let take: ((taken: Taken) => void) | undefined
+  const keeps = options.keep === true
+  const turns = new Turns(server, terminal, keeps)
   server.on('connection', (socket: ServerSocket) => {
     watch(socket)
-    if (take === undefined) {
-      socket.close()
-      terminal.say(`refused ${socket.id}: another one is joined`)
-      return
-    }
-    take({ socket, ended: endOf(socket) })
-    take = undefined
+    turns.add(socket)
   })
   const input = new Input(process.stdin, isLines(options), isFile)
-  const next = (): Promise<Taken> => new Promise(resolve => (take = resolve))
   do {
-    const taken = await Promise.race([next(), stopped()])
+    const taken = await turns.next()
     if (taken === undefined) return
     const { socket, ended } = taken
     await told(terminal, options, socket)
@@ -173,11 +209,12 @@ async function serveInTurn(
       idle: options.idle,
       say: text => terminal.say(text),
       ended,
+      hasNext: keeps,
       ...(form === undefined ? {} : { form }),
     })
     // The next one has nothing to do with what this one has lost.
-    await (options.keep === true ? joined.catch(tellLost) : joined)
-  } while (options.keep === true)
+    await (keeps ? joined.catch(tellLost) : joined)
+  } while (keeps)
 }
 
 function tellLost(error: unknown): void {

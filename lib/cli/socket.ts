@@ -4,8 +4,9 @@ import type { ConatSocketClient } from '../index'
 import { lostWithBroker } from './broker-loss'
 import { connecting, examples, formOption, idleOption, isLines, waitTime, withClient } from './command'
 import type { CommonOptions } from './connection'
-import { CommandError, codeOf, textOf } from './failure'
-import { endOf, Input, join } from './joining'
+import { CommandError, codeOf, EXIT, textOf } from './failure'
+import { Input } from './input'
+import { closedByPeer, endOf, join } from './joining'
 import { checkForm, checkStdin, type Form, jsonParts, lines, payloadFrom, shown, stdin } from './payload'
 import { onStop, Stopped, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
@@ -59,7 +60,9 @@ async function run(subject: string, options: Options, command: Command): Promise
     await end
       .waitUntilReady(options.wait === true ? waitTime(options.timeout, command) : options.timeout)
       .catch(error => {
-        throw stopSignal().aborted ? new Stopped() : error
+        if (stopSignal().aborted) throw new Stopped()
+        // The server takes no more.
+        throw codeOf(error) === 429 ? new CommandError(error, { exit: EXIT.undelivered }) : error
       })
     if (options.json === true) await terminal.json({ event: 'connected', subject })
     else terminal.detail(`connected to ${subject}`)
@@ -68,7 +71,10 @@ async function run(subject: string, options: Options, command: Command): Promise
       const lost = ended.then(error => {
         if (error !== undefined) throw error
       })
-      return Promise.race([askEachLine(end, terminal, options), lost.then(() => new Promise<void>(() => {}))])
+      return Promise.race([
+        askEachLine(end, terminal, options, ended),
+        lost.then(() => new Promise<void>(() => {})),
+      ])
     }
     const { as: form } = options
     // From here on it matters what is cut off.
@@ -80,6 +86,7 @@ async function run(subject: string, options: Options, command: Command): Promise
       idle: options.idle,
       say: text => terminal.say(text),
       ended,
+      hasNext: false,
       ...(form === undefined ? {} : { form }),
     })
   })
@@ -90,7 +97,12 @@ function nobody(subject: string): CommandError {
   return new CommandError(error, { hint: `selvedge listen ${subject}, or --wait` })
 }
 
-async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: Options): Promise<void> {
+async function askEachLine(
+  end: ConatSocketClient,
+  terminal: Terminal,
+  options: Options,
+  ended: ReturnType<typeof endOf>,
+): Promise<void> {
   const { as: form, timeout, json } = options
   let asked = 0
   const failures: unknown[] = []
@@ -108,7 +120,9 @@ async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: 
       const look = { person: terminal.isPerson, ...(form === undefined ? {} : { form }) }
       await terminal.line(shown(answer.data, look).toString())
     } catch (error) {
-      if (end.state === 'closed' || codeOf(error) === 'EPIPE') throw error
+      if (end.state === 'closed' || codeOf(error) === 'EPIPE') {
+        throw stopSignal().aborted ? error : ((await ended) ?? closedByPeer(`line ${asked} was not answered`))
+      }
       failures.push(error)
       const message = textOf(error)
       if (json === true) {
