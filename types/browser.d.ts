@@ -194,7 +194,10 @@ export interface SubscriptionOptions extends WaitOptions {
   queue?: string | undefined
   /** Ends after this many messages. @default no limit */
   maxMessages?: number | undefined
-  /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
+  /**
+   * Bytes that may wait to be read: of each message its payload, headers (characters of their JSON) and names, and 256 for its
+   * place. Beyond them the newest are dropped and counted; one alone always fits. @default 64 MiB
+   */
   maxQueueBytes?: number | undefined
 }
 

@@ -19,8 +19,8 @@ export interface SocketOptions {
   /** Shares its subject: each socket that is bound there gets a copy. @default false */
   reuseAddr?: boolean | undefined
   /**
-   * While more bytes than this wait for the JavaScript thread, 256 for each datagram included, the newest are dropped and counted in
-   * `stats.recvDropped`: of the socket's own subject, and of each membership. 0: the default. @default 1 MiB
+   * While more bytes than this wait for the JavaScript thread, headers and 256 for each datagram included, the newest are dropped
+   * and counted in `stats.recvDropped`: of the socket's own subject, and of each membership. 0: the default. @default 1 MiB
    */
   recvBufferSize?: number | undefined
   /**

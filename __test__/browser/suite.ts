@@ -114,6 +114,30 @@ export const ROWS: Readonly<Record<string, Row>> = {
     },
     comesOut: { count: 200, isWhole: true, counts: [2], ended: true, shared: 200 },
   },
+  'keeps no more unread messages than their payloads, headers and places may take': {
+    run: async ({ connect }, { address }) => {
+      const [one, other] = [connect({ address }), connect({ address })]
+      const dropped: unknown[] = []
+      for (const [maxQueueBytes, size] of [
+        [1000, 0],
+        [100_000, 30_000],
+      ] as const) {
+        const headers = size > 0 ? { x: 'x'.repeat(size) } : undefined
+        const bounded = await one.subscribe('page.full', { maxQueueBytes })
+        const all = await one.subscribe('page.full', { maxMessages: 10 })
+        const raw = new Uint8Array(0)
+        for (let n = 0; n < 10; n++) await other.publish('page.full', null, { raw, headers })
+        for await (const message of all) if (message.length > 0) throw new Error('not empty')
+        for (let n = 0; n < 3; n++) await bounded.next()
+        await other.publish('page.full', 'room again')
+        dropped.push(bounded.dropped, (await bounded.next()).value?.data)
+        bounded.close()
+      }
+      await Promise.all([one.close(), other.close()])
+      return dropped
+    },
+    comesOut: [7, 'room again', 7, 'room again'],
+  },
   'answers requests, and calls services': {
     run: async ({ connect }, { address }) => {
       const [one, other] = [connect({ address }), connect({ address })]

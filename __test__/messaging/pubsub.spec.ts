@@ -269,7 +269,7 @@ describeFabrics('subscriptions of one client', fabric => {
 
   test('beyond maxQueueBytes the newest messages are dropped and counted', async () => {
     const client = fabric.client()
-    const bounded = await client.subscribe('a', { maxQueueBytes: 1000 })
+    const bounded = await client.subscribe('a', { maxQueueBytes: 1500 })
     const other = await client.subscribe('a')
     for (let n = 0; n < 10; n++) await client.publish('a', Buffer.alloc(400, n))
     await read(other, 10)
@@ -279,6 +279,25 @@ describeFabrics('subscriptions of one client', fabric => {
     expect(await readData(bounded, 1)).toEqual(['room again'])
     expect(bounded.dropped).toBe(8)
   })
+
+  test.each([
+    ['its place', 'a', 1000, undefined],
+    ['its headers', 'a', 100_000, { x: 'x'.repeat(30_000) }],
+    ['its subject', `a${'x'.repeat(1000)}`, 4200, undefined],
+  ])(
+    'a message that waits counts %s, too, whether it was looked at or not',
+    async (_, subject, most, headers) => {
+      const client = fabric.client()
+      const bounded = await client.subscribe('*', { maxQueueBytes: most })
+      const other = await client.subscribe('*')
+      for (const dropped of [7, 14]) {
+        for (let n = 0; n < 10; n++) await client.publish(subject, null, { raw: Buffer.alloc(0), headers })
+        for (const message of await read(other, 10)) expect(message.headers ?? undefined).toEqual(headers)
+        expect(bounded.dropped).toBe(dropped)
+        await read(bounded, 3)
+      }
+    },
+  )
 })
 
 describeFabrics(

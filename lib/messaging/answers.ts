@@ -16,8 +16,6 @@ import { readFailed, readMessage } from './ticket'
 
 /** Bytes that unread replies may take before the iteration fails. */
 const MAX_BYTES = 64 * 1024 * 1024
-/** What a reply takes beside its bytes, so that empty ones have a bound, too. */
-const REPLY_BYTES = 1024
 /** What is waited for. */
 const ASKED = 'the answers did not come'
 
@@ -55,7 +53,7 @@ export class Receiver {
   }
 
   receive(message: Message): void {
-    this.#bytes += message.length + REPLY_BYTES
+    this.#bytes += message.cost
     if (this.#bytes > MAX_BYTES) {
       this.stop(new Failure('ENOBUFS', `requestMany: more than ${MAX_BYTES} bytes of answers were not read`))
       return
@@ -66,7 +64,7 @@ export class Receiver {
   }
 
   pulled(message: Message): void {
-    this.#bytes -= message.length + REPLY_BYTES
+    this.#bytes -= message.cost
     if (this.unread.length === 0) this.#read?.()
   }
 

@@ -126,6 +126,9 @@ export class MessageData {
   }
 }
 
+/** About what a message that waits takes of the heap beside its bytes, so that empty ones have a bound, too. */
+const MESSAGE_BYTES = 256
+
 /** A message that was received. */
 export class Message extends MessageData {
   readonly subject: string
@@ -136,6 +139,7 @@ export class Message extends MessageData {
   #isAnswered = false
   #onAnswer: (() => void) | undefined
   #headersText: string | null
+  readonly #headersLength: number
   #parsed: Headers | null | undefined
   /** Until when it is to be read, by the clock of `performance`. @internal */
   until: number | undefined
@@ -153,6 +157,7 @@ export class Message extends MessageData {
     this.subject = subject
     this.#responder = responder
     this.#headersText = headers
+    this.#headersLength = headers === null ? 0 : headers.length
     this.#reply = reply
   }
 
@@ -210,6 +215,12 @@ export class Message extends MessageData {
     // Bytes stay bytes, and what is encoded already stays as it is.
     if (!isJson || isChosen || data instanceof MessageData || types.isUint8Array(data)) return options
     return { ...options, encoding: DataEncoding.JsonCodec }
+  }
+
+  /** What it counts where what waits to be read is bounded: the same whether it was looked at or not. @internal */
+  get cost(): number {
+    const names = this.subject.length + (this.#reply?.length ?? 0)
+    return MESSAGE_BYTES + names + this.#headersLength + this.length
   }
 
   /** Whether its headers may have this name, which is known before they are parsed. @internal */

@@ -126,7 +126,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #takeFresh(): Message | undefined {
     let message = this.#unread.take()
     while (message?.isStale) {
-      this.#queuedBytes -= message.length
+      this.#queuedBytes -= message.cost
       this.#shared.countStale()
       message = this.#unread.take()
     }
@@ -134,7 +134,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   #handleRead(message: Message): void {
-    this.#queuedBytes -= message.length
+    this.#queuedBytes -= message.cost
     this.#handedOut += 1
     if (message.isRequest()) this.#unanswered.push(message)
     if (this.#drained !== undefined) message.onAnswer(this.#checkDrained)
@@ -309,7 +309,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     while (!this.#iterated && this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0) {
       const message = this.#takeFresh()
       if (message === undefined) break
-      this.#queuedBytes -= message.length
+      this.#queuedBytes -= message.cost
       this.#emit(message)
       if (isInterrupted()) {
         nextTurn(this.#release)
@@ -350,12 +350,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   #enqueue(message: Message): void {
-    if (this.#queuedBytes + message.length > this.#maxQueueBytes && this.#unread.length > 0) {
+    if (this.#queuedBytes + message.cost > this.#maxQueueBytes && this.#unread.length > 0) {
       this.dropped += 1
       this.#shared.countDropped(this, 1)
       return
     }
-    this.#queuedBytes += message.length
+    this.#queuedBytes += message.cost
     this.#unread.push(message)
   }
 }

@@ -16,8 +16,8 @@ export interface Patience {
 
 /** Bytes that unread answers may take before the loop fails. */
 const MAX_BYTES = 64 * 1024 * 1024
-/** What an answer takes beside its bytes. */
-const ANSWER_BYTES = 1024
+/** What an answer takes that is an error. */
+const ERROR_BYTES = 1024
 /** What is waited for. */
 const ASKED = 'the answers did not come'
 /** What the answers of another server's members may take on their way, in ms. */
@@ -119,5 +119,5 @@ export class Replies implements AsyncIterableIterator<Reply, undefined> {
 }
 
 function sizeOf(reply: Reply): number {
-  return ANSWER_BYTES + (reply instanceof FabricError ? 0 : reply.length)
+  return reply instanceof FabricError ? ERROR_BYTES + reply.message.length : reply.cost
 }

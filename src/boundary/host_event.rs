@@ -74,13 +74,28 @@ impl Reporting for sockety::Connection {
     }
 }
 
+impl BrokerEvent {
+    fn bytes(&self) -> usize {
+        let texts = |headers: &[(String, String)]| -> usize {
+            headers.iter().map(|header| size_of_val(header) + header.0.len() + header.1.len()).sum()
+        };
+        match self {
+            Self::Auth(AuthRequest::Authenticate { connection, .. }) => texts(&connection.headers),
+            Self::Auth(AuthRequest::Authorize { subject, .. }) => subject.len(),
+            Self::Page(_, page) => page.target.len() + page.body.len() + texts(&page.headers),
+            _ => 0,
+        }
+    }
+}
+
 impl Weigh for HostEvent {
     fn weight(&self) -> usize {
         match self {
             Self::Fabric(_, event) => event.weight(),
             Self::Sockety(_, event) => event.weight(),
             Self::Pipe(_, PipeEvent::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
-            Self::Broker(..) | Self::Pipe(..) | Self::SocketyServer(..) => size_of::<Self>(),
+            Self::Broker(_, event) => size_of::<Self>() + event.bytes(),
+            Self::Pipe(..) | Self::SocketyServer(..) => size_of::<Self>(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::account::Account;
 use super::budget::Amount;
-use crate::wire::{Headers, OpError, PresenceChange, Publication, Reply, ServerOp};
+use crate::wire::{OpError, PresenceChange, Publication, Reply, ServerOp};
 use flows::{Flows, is_for_end};
 
 /// Operations for one peer, oldest first.
@@ -313,14 +313,7 @@ pub(super) fn publication_size(publication: &Publication) -> usize {
     names * publication.count() as usize
         + publication.payload.raw.len()
         + publication.form.chunk_bytes()
-        + headers_size(&publication.headers)
-}
-
-fn headers_size(headers: &Headers) -> usize {
-    headers.further_bytes()
-        + headers.json.as_ref().map_or(0, |json| json.as_bytes().len())
-        + headers.reply.as_ref().map_or(0, |reply| reply.as_str().len())
-        + headers.command.as_ref().map_or(0, |command| command.as_str().len())
+        + publication.headers.bytes()
 }
 
 fn reply_size(reply: &Reply) -> usize {

@@ -220,8 +220,8 @@ impl Urgent for Command {
 impl Weigh for Command {
     fn weight(&self) -> usize {
         let payload = match self {
-            Self::Publish(message) => message.payload.raw.len(),
-            Self::Request { request, .. } => request.message.payload.raw.len(),
+            Self::Publish(message) => message.bytes(),
+            Self::Request { request, .. } => request.message.bytes(),
             Self::SocketWrite { batches, .. } | Self::PublishMany { batches, .. } => {
                 batches.iter().map(|batch| batch.bytes() + size_of::<Messages>()).sum()
             }

@@ -89,10 +89,33 @@ impl Delivery {
     /// Returns the bytes of what is delivered.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Message(message) | Self::Timed(message, _) => message.payload.raw.len(),
-            Self::Bundle(bundle) => bundle.len(),
+            Self::Message(message) | Self::Timed(message, _) => message.bytes(),
+            Self::Bundle(bundle) => bundle.len() + bundle.subject.as_str().len(),
             Self::Bounded(delivery, _) => size_of::<Self>() + delivery.bytes(),
             Self::LeftOut(_) => 0,
+        }
+    }
+}
+
+impl TicketEvent {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Reply(message) => message.bytes(),
+            Self::Strings(strings) => strings.iter().map(|text| text.len() + size_of::<String>()).sum(),
+            Self::Failed(failure) => failure.message.len(),
+            Self::Published { .. } | Self::Done(_) => 0,
+        }
+    }
+}
+
+impl ListenerEvent {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Accepted { id, subject, user, .. } => {
+                id.len() + subject.len() + user.as_ref().map_or(0, |user| user.as_bytes().len())
+            }
+            Self::Closed(Some(failure)) => failure.message.len(),
+            Self::State(_) | Self::Closed(None) => 0,
         }
     }
 }
@@ -102,12 +125,46 @@ impl Weigh for Event {
         let content = match self {
             Self::Socket(_, event) => event.weight(),
             Self::Subscription(_, delivery) => delivery.bytes(),
-            Self::Ticket(_, TicketEvent::Reply(message)) => message.payload.raw.len(),
-            Self::Ticket(_, TicketEvent::Strings(strings)) => {
-                strings.iter().map(|text| text.len() + size_of::<String>()).sum()
-            }
-            _ => 0,
+            Self::Ticket(_, event) => event.bytes(),
+            Self::Listener(_, event) => event.bytes(),
+            Self::Permission(denial) => denial.as_bytes().len(),
+            Self::ConnectFailed(failure) => failure.message.len(),
+            Self::Session(_) => 0,
         };
         content + size_of::<Self>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Code;
+    use crate::subject::Subject;
+    use crate::wire::{Headers, Payload};
+
+    #[test]
+    fn an_event_weighs_its_headers_names_and_texts_as_its_payload() {
+        let text = "x".repeat(1000);
+        let json = || Json::parse(format!("\"{text}\"").into()).expect("json");
+        let message = |headers| Message {
+            subject: Subject::parse("a").expect("valid"),
+            payload: Payload::msgpack(Vec::new()),
+            headers,
+        };
+        let headed = || message(Headers::default().with_json(Some(json())));
+        let named = || message(Headers::default().with_reply(Subject::parse(&text).ok()));
+        let failure = || Failure::new(Code::BrokenPipe, &text);
+        for event in [
+            Event::Subscription(1, Delivery::Message(headed())),
+            Event::Subscription(1, Delivery::Message(named())),
+            Event::Ticket(1, TicketEvent::Reply(headed())),
+            Event::Ticket(1, TicketEvent::Failed(failure())),
+            Event::Permission(json()),
+            Event::ConnectFailed(failure()),
+            Event::Listener(1, ListenerEvent::Closed(Some(failure()))),
+            Event::Socket(1, SocketEvent::Unserved(Some(failure()))),
+        ] {
+            assert!(event.weight() >= size_of::<Event>() + 1000, "{event:?}");
+        }
     }
 }

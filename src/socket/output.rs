@@ -231,14 +231,18 @@ pub struct StaleData {
 
 impl Weigh for SocketEvent {
     fn weight(&self) -> usize {
-        let payload = match self {
+        let content = match self {
             Self::Data(batch) => batch.bytes(),
             Self::Timed { item, .. } => item.bytes(),
-            Self::Request(message) => message.payload.raw.len(),
-            Self::Undelivered(data) => data.payload.raw.len(),
+            Self::Request(message) => message.bytes(),
+            Self::Undelivered(data) => data.bytes(),
+            Self::Closed { failure: Some(failure), .. }
+            | Self::RequestFailed { failure, .. }
+            | Self::Unserved(Some(failure))
+            | Self::Unwelcome(failure) => failure.message.len(),
             _ => 0,
         };
-        payload + size_of::<Self>()
+        content + size_of::<Self>()
     }
 }
 

@@ -63,6 +63,11 @@ export class MessageData {
     return this.#item.raw.length
   }
 
+  /** What it counts where what waits to be read is bounded: with what it takes of the heap beside its bytes. @internal */
+  get cost(): number {
+    return bytesOf(this.#item) + 256
+  }
+
   get headers(): Headers | null | undefined {
     if (!this.#isParsed) {
       this.#isParsed = true
@@ -104,6 +109,10 @@ export class Message extends MessageData {
     this.subject = subject
     this.#reply = reply
     this.#answering = answering
+  }
+
+  override get cost(): number {
+    return super.cost + this.subject.length
   }
 
   override get headers(): Headers | null | undefined {

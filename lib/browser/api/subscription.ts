@@ -45,7 +45,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
       while (this.emitter.listenerCount('message') > 0 && !this.#isIterated) {
         const message = this.#unread.take()
         if (message === undefined) return
-        this.#bytes -= message.length
+        this.#bytes -= message.cost
         this.emitter.emit('message', message)
       }
     }
@@ -79,8 +79,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#left -= 1
     const isEmitted = this.emitter.emit('message', message)
     if (this.#isIterated || !isEmitted) {
-      if (this.#bytes + message.length > this.#maxQueueBytes) this.dropped += 1
-      else if (!this.#unread.push(message)) this.#bytes += message.length
+      if (this.#bytes && this.#bytes + message.cost > this.#maxQueueBytes) this.dropped += 1
+      else if (!this.#unread.push(message)) this.#bytes += message.cost
     }
     if (this.#left <= 0) this.#finish()
   }
@@ -89,7 +89,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#isIterated = true
     const message = this.#unread.take()
     if (message === undefined) return await this.#unread.next()
-    this.#bytes -= message.length
+    this.#bytes -= message.cost
     return { value: message, done: false }
   }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, Message, Payload};
+use crate::wire::{AckId, Headers, Message, Payload};
 
 const WIDE: OutboxLimits = OutboxLimits { bytes: usize::MAX, ops: usize::MAX };
 

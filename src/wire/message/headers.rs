@@ -139,9 +139,14 @@ impl Headers {
         self.seq.is_none() && self.attempt.is_none() && self.has_numbers_only()
     }
 
-    /// Returns the bytes of the place in which the further ones stand, without their texts.
-    pub fn further_bytes(&self) -> usize {
-        if self.further.0.is_some() { size_of::<FurtherHeaders>() } else { 0 }
+    /// Returns about how many bytes they take beside their own place: their texts, and the place in which the
+    /// further ones stand.
+    pub fn bytes(&self) -> usize {
+        let reply = self.reply.as_ref().map_or(0, |reply| reply.as_str().len());
+        let Some(further) = self.further.0.as_deref() else { return reply };
+        let json = further.json.as_ref().map_or(0, |json| json.as_bytes().len());
+        let command = further.command.as_ref().map_or(0, |command| command.as_str().len());
+        reply + size_of::<FurtherHeaders>() + json + command
     }
 
     /// Returns whether no header is set but its number and its incarnation, as in the middle of a socket.

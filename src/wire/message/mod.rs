@@ -51,3 +51,10 @@ pub struct Message {
     /// The headers.
     pub headers: Headers,
 }
+
+impl Message {
+    /// Returns about how many bytes it takes beside its own place: payload, headers and names.
+    pub fn bytes(&self) -> usize {
+        self.payload.raw.len() + self.headers.bytes() + self.subject.as_str().len()
+    }
+}
