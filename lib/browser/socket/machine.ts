@@ -183,7 +183,8 @@ export class SocketMachine implements StreamHost {
       this.#closesLeft = AFTER_OUTAGE
       this.#closePause = FIRST_REPEAT
       this.#sayClosed('', true)
-    } else if (this.#phase === 'fabric' || (this.#phase === 'disconnected' && this.#retryAt !== NEVER)) this.#begin()
+    } else if (this.#phase === 'fabric' || (this.#phase === 'disconnected' && this.#retryAt !== NEVER))
+      this.#begin()
   }
 
   handleFabricDown(): void {
