@@ -7,6 +7,8 @@ import { describeFabrics } from '../support/fabrics'
 import { pair } from '../support/sockets'
 
 const COUNT = 30_000
+/** Of handlers that take 2 ms. */
+const FEW_COUNT = 600
 /** What one turn dispatches, a few times: the engine may wake JavaScript again before the loop has gone round. */
 const MOST_BETWEEN = 4 * 2048
 
@@ -62,6 +64,28 @@ describeFabrics('a turn of the event loop', fabric => {
       }),
     )
     expect(turns.most).toBeLessThanOrEqual(MOST_BETWEEN)
+  })
+
+  test.each(['data', 'requests'])('has few %s if handlers take long', async kind => {
+    const { server, socket } = await pair(fabric, { listen: SOCKETS, connect: SOCKETS })
+    const handle = (): void => {
+      turns.count()
+      for (const end = performance.now() + 2; performance.now() < end; );
+    }
+    if (kind === 'data') {
+      for (let n = 0; n < FEW_COUNT; n++) socket.write(n)
+      let seen = 0
+      await new Promise<void>(resolve =>
+        server.on('data', () => {
+          handle()
+          if (++seen === FEW_COUNT) resolve()
+        }),
+      )
+    } else {
+      server.handle(handle)
+      await Promise.all(Array.from({ length: FEW_COUNT }, (_, n) => socket.request(n, { timeout: 50_000 })))
+    }
+    expect(turns.most).toBeLessThan(FEW_COUNT / 4)
   })
 
   test('has so many requests, and answers them before it has more', async () => {

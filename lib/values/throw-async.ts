@@ -17,13 +17,17 @@ enum Stop {
  * theirs: what many messages have begun is not let grow.
  */
 const MAX_A_TURN = 2048
-/** So many are counted before it is asked whether the event loop has gone round: few messages cost no turn of it. */
-const UNASKED = 256
+/** The time that handlers may take of one, in ms: that of the last few is not counted, nor that of the first few. */
+const MAX_TURN_MS = 20
+/** So many are counted before it is asked whether the event loop has gone round, and each time before the clock is looked at. */
+const FEW = 16
 
 let stop: Stop = Stop.None
 let hasSettled = false
 /** In this turn, and those before it that had few. */
 let dispatched = 0
+/** When the first few had been dispatched. */
+let startedAt = 0
 
 /**
  * Throws an error of a user's handler as an uncaught exception, as Node.js does, where it cannot interrupt
@@ -63,14 +67,21 @@ export function mustWait(): boolean {
 
 /** The same for messages that nothing settled goes before. */
 export function isTurnOver(): boolean {
-  if (dispatched >= MAX_A_TURN) {
+  if (dispatched >= MAX_A_TURN || (dispatched > FEW && dispatched % FEW === 0 && isLate())) {
     stop = Stop.Tired
     return true
   }
   dispatched += 1
-  // The engine may wake this thread a thousand times before the loop goes round.
-  if (dispatched === UNASKED) nextTurn(beginTurn)
+  if (dispatched === FEW) {
+    // The engine may wake this thread a thousand times before the loop goes round.
+    nextTurn(beginTurn)
+    startedAt = performance.now()
+  }
   return false
+}
+
+function isLate(): boolean {
+  return performance.now() - startedAt > MAX_TURN_MS
 }
 
 function beginTurn(): void {
