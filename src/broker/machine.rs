@@ -135,6 +135,7 @@ impl Broker {
     /// Takes an operation of a peer. Ignored when the peer is gone, or about to be closed.
     pub fn handle_op(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
         let Some(entry) = self.peers.open_mut(peer) else { return };
+        entry.outbox.note_sent();
         if self.upstream.is_some() {
             entry.heard_at = Some(now);
         }

@@ -257,6 +257,13 @@ impl Outbox {
         dropped
     }
 
+    /// Notes that the peer has sent an operation.
+    pub(super) fn note_sent(&mut self) {
+        if let Some(flows) = &mut self.flows {
+            flows.note_sent();
+        }
+    }
+
     /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + self.flows.as_ref().map_or(0, |flows| flows.len())

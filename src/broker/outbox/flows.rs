@@ -24,10 +24,10 @@ pub(super) struct Flows {
     fences: VecDeque<ServerOp>,
     /// Fences that have gone.
     passed: usize,
-    /// Operations that have gone out of the flows, and what was known of them when it was last asked, and
-    /// when that was not the same.
-    gone: u64,
-    gone_at: Option<(u64, Instant)>,
+    /// Operations that have gone out of the flows, and that the peer has sent meanwhile; what was known of
+    /// them when it was last asked, and when that was not the same.
+    moved: u64,
+    moved_at: Option<(u64, Instant)>,
     /// How many operations stand before each fence and behind the one before it; at the end, behind all.
     between: VecDeque<usize>,
 }
@@ -42,8 +42,8 @@ impl Default for Flows {
             len: 0,
             fences: VecDeque::new(),
             passed: 0,
-            gone: 0,
-            gone_at: None,
+            moved: 0,
+            moved_at: None,
             between: VecDeque::from([0]),
         }
     }
@@ -94,12 +94,19 @@ impl Flows {
             || self.by_sender.get(&sender).is_some_and(|flow| flow.len() >= free.ops.saturating_mul(MOST))
     }
 
-    /// Returns whether the peer reads: something has gone since this was asked a while ago.
+    /// Notes that the peer has sent something. One that answers is at work, although the network may hold
+    /// more than it reads in a while.
+    pub(super) fn note_sent(&mut self) {
+        self.moved += 1;
+    }
+
+    /// Returns whether the peer is at work: something has gone, or has come from it, since this was asked a
+    /// while ago.
     pub(super) fn check_reading(&mut self, now: Instant) -> bool {
-        match self.gone_at {
-            Some((gone, at)) if gone == self.gone => now.saturating_duration_since(at) < MAX_UNREAD_TIME,
+        match self.moved_at {
+            Some((moved, at)) if moved == self.moved => now.saturating_duration_since(at) < MAX_UNREAD_TIME,
             _ => {
-                self.gone_at = Some((self.gone, now));
+                self.moved_at = Some((self.moved, now));
                 true
             }
         }
@@ -160,7 +167,7 @@ impl Flows {
             {
                 turn += cost(&op);
                 ops += 1;
-                self.gone += 1;
+                self.moved += 1;
                 into.push(op);
                 self.settle(place);
                 taken += self.pass_fences(into);
@@ -225,8 +232,9 @@ pub(super) fn is_for_end(op: &ServerOp) -> bool {
 
 /// How many times as much as is free one sender may have.
 const MOST: usize = 15;
-/// A peer that takes nothing for so long, while messages for it are refused, does not read.
-pub(in crate::broker) const MAX_UNREAD_TIME: Duration = Duration::from_secs(5);
+/// A peer that takes and sends nothing for so long, while messages for it are refused, does not read. The
+/// network may hold what a slow one reads in half of that; one that is dead ends by its heartbeat.
+pub(in crate::broker) const MAX_UNREAD_TIME: Duration = Duration::from_secs(30);
 /// Bytes that go out for one sender before the next one has its turn.
 const TURN_BYTES: usize = 32 * 1024;
 /// Senders who are looked at for one who gives way: those who have sent most have nearly all.
