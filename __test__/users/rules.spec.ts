@@ -58,6 +58,8 @@ test.each<[string, Partial<Rules>, 'pub' | 'sub', string, boolean]>([
   ['everybody answers', {}, 'pub', '_INBOX.abc.1', true],
   ['everybody has an inbox', {}, 'sub', INBOX, true],
   ['a name of an inbox', {}, 'sub', '_INBOX_ann.0123456789abcdef.*', true],
+  ["another user's is theirs", {}, 'sub', '_INBOX_bob.0123456789abcdef.*', false],
+  ["another user's is theirs", { sub: ['>'] }, 'sub', '_INBOX_bob.0123456789abcdef.*', false],
   ['a short token could be guessed', {}, 'sub', '_INBOX.short.*', false],
   ['inboxes are private', { sub: ['>'] }, 'sub', '>', false],
   ['inboxes are private', { sub: ['>'] }, 'sub', '*', false],
@@ -90,6 +92,10 @@ test.each<[string, Partial<Rules>, 'pub' | 'sub', string, boolean]>([
   ['not as a client', { listen: ['chat.*'] }, 'pub', 'chat.a.server.id.x', false],
   ['a name that holds the word', { connect: ['a.server.b'] }, 'pub', 'a.server.b.server.status', true],
 ])('%s: %j may %s %s: %s', (_, rules, type, subject, expected) => {
-  const may = type === 'pub' ? mayPublish : maySubscribe
-  expect(may(with_(rules), subject, () => true)).toBe(expected)
+  const isOwnEnd = (): boolean => true
+  const isAllowed =
+    type === 'pub'
+      ? mayPublish(with_(rules), subject, isOwnEnd)
+      : maySubscribe(with_(rules), subject, { isOwnEnd, isOfAnother: name => name === 'bob' })
+  expect(isAllowed).toBe(expected)
 })

@@ -124,6 +124,19 @@ test('a wide permission reads no answers of others', async () => {
   expect((await ann.request('jobs.check', null)).data).toBe('private')
 })
 
+test('an inbox with the name of a user is read by nobody else, however well it is known', async () => {
+  const ann = open({ user: 'ann', password: 'secret', inboxPrefix: '_INBOX_ann' })
+  const { subject: pattern } = await ann.getInbox()
+  expect(pattern).toMatch(/^_INBOX_ann\.\w+\.\*$/)
+  for (const other of [open(), open({ token: 't0ken' })]) {
+    expect(await codeOf(other.subscribe(pattern))).toBe(403)
+  }
+  const worker = open({ token: 't0ken' })
+  const checks = await worker.subscribe('jobs.check')
+  checks.emitter.on('message', request => request.respondSync('private'))
+  expect((await ann.request('jobs.check', null)).data).toBe('private')
+})
+
 test('who listens and who connects need no more than that', async () => {
   const listener = open({ token: 'chat' }).socket.listen('chat.lobby')
   listener.on('connection', socket => socket.on('data', data => socket.write(`echo ${data}`)))

@@ -40,6 +40,9 @@ export function union(all: readonly Rules[]): Rules {
   }
 }
 
+/** What `inboxPrefix` is for a user whose inboxes nobody else may read. */
+const NAMED_INBOX = '_INBOX_'
+
 /** Fewer characters of the token of an inbox could be guessed. */
 const MIN_INBOX_TOKEN = 10
 
@@ -63,11 +66,20 @@ function mayAsk([server, id, ...more]: readonly string[], isOwn: (id: string) =>
   return server !== 'rooms' && more.length === 0 && (id === undefined || isOwn(id))
 }
 
-/** `isOwn`: whether the client's end of a socket with this id is the user's. */
-export function maySubscribe(rules: Rules, pattern: string, isOwn: (id: string) => boolean): boolean {
+/** Whose what a pattern names is, beside what rules say. */
+export interface Owners {
+  /** Whether the client's end of a socket with this id is the user's. */
+  isOwnEnd(id: string): boolean
+  /** Whether inboxes are another user's: those that begin with `_INBOX_<name>` are of nobody else. */
+  isOfAnother(name: string): boolean
+}
+
+export function maySubscribe(rules: Rules, pattern: string, owners: Owners): boolean {
   if (rules.denySub.some(denied => overlapsPattern(denied, pattern))) return false
   const tokens = pattern.split('.')
-  if (couldReadInbox(tokens)) return rules.inboxes ? isAllowed(rules.sub, pattern) : isOwnInbox(tokens)
+  if (couldReadInbox(tokens)) {
+    return rules.inboxes ? isAllowed(rules.sub, pattern) : isOwnInbox(tokens, owners)
+  }
   return (
     isAllowed(rules.sub, pattern) ||
     isPartOfSocket(rules.listen, tokens, 'server') ||
@@ -76,7 +88,7 @@ export function maySubscribe(rules: Rules, pattern: string, isOwn: (id: string) 
         rules.connect,
         tokens,
         'client',
-        rest => rest.length === 1 && !isWild(rest[0]!) && isOwn(rest[0]!),
+        rest => rest.length === 1 && !isWild(rest[0]!) && owners.isOwnEnd(rest[0]!),
       ))
   )
 }
@@ -90,7 +102,8 @@ function couldReadInbox([first = '']: readonly string[]): boolean {
 }
 
 /** `_INBOX….<token>.*` */
-function isOwnInbox([first = '', token = '', last, ...more]: readonly string[]): boolean {
+function isOwnInbox([first = '', token = '', last, ...more]: readonly string[], owners: Owners): boolean {
+  if (first.startsWith(NAMED_INBOX) && owners.isOfAnother(first.slice(NAMED_INBOX.length))) return false
   return (
     !isWild(first) && !isWild(token) && token.length >= MIN_INBOX_TOKEN && last === '*' && more.length === 0
   )

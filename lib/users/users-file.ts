@@ -25,7 +25,10 @@ export async function usersFile(path: string): Promise<UsersFile> {
       const rules = table.byName.get(name)?.rules ?? NOTHING
       return type === 'pub'
         ? mayPublish(rules, subject, id => ends.maySpeak(id, name))
-        : maySubscribe(rules, subject, id => ends.tryClaim(id, name))
+        : maySubscribe(rules, subject, {
+            isOwnEnd: id => ends.tryClaim(id, name),
+            isOfAnother: owner => owner !== name && table.byName.has(owner),
+          })
     },
   }
   const reload = async (): Promise<void> => {
@@ -61,7 +64,8 @@ function isSystem(user: unknown): boolean {
 
 /** It asks the broker, which lets nobody else do that, and hears the answers. */
 function maySystem(type: 'pub' | 'sub', subject: string): boolean {
-  if (type === 'sub') return maySubscribe(NOTHING, subject, () => false)
+  if (type === 'sub')
+    return maySubscribe(NOTHING, subject, { isOwnEnd: () => false, isOfAnother: () => true })
   return subject.startsWith('sys.') || mayPublish(NOTHING, subject, () => false)
 }
 
